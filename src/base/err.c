@@ -1,0 +1,148 @@
+/*
+ * Errors are formatted where they arise, into fixed storage: recording one cannot fail, and what is recorded stays
+ * readable when the path is longer than the storage, because the middle of the path is left out and not the reason.
+ */
+#include "base/err.h"
+
+#include "base/path.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { PATH_SHOWN_MAX = 640 };
+
+static int fill(struct err *err, enum err_kind kind, int code)
+{
+        assert(code < 0);
+        assert(err->kind == ERR_NONE);
+        err->kind = kind;
+        err->code = code;
+        err->text[0] = err->hint[0] = '\0';
+        return code;
+}
+
+static int describe(struct err *err, enum err_kind kind, int code, const char *operation, const char *directory,
+                    const char *name)
+{
+        char shown[PATH_SHOWN_MAX];
+
+        fill(err, kind, code);
+        if (!directory && !name) {
+                snprintf(err->text, sizeof(err->text), "cannot %s: %s", operation, strerror(-code));
+                return code;
+        }
+        path_show(directory, name, shown, sizeof(shown));
+        snprintf(err->text, sizeof(err->text), "cannot %s '%s': %s", operation, shown, strerror(-code));
+        return code;
+}
+
+int err_item(struct err *err, int code, const char *operation, const char *path)
+{
+        return describe(err, ERR_ITEM, code, operation, NULL, path);
+}
+
+int err_run(struct err *err, int code, const char *operation, const char *path)
+{
+        return describe(err, ERR_RUN, code, operation, NULL, path);
+}
+
+int err_item_at(struct err *err, int code, const char *operation, const char *directory, const char *name)
+{
+        return describe(err, ERR_ITEM, code, operation, directory, name);
+}
+
+int err_run_at(struct err *err, int code, const char *operation, const char *directory, const char *name)
+{
+        return describe(err, ERR_RUN, code, operation, directory, name);
+}
+
+int err_itemf(struct err *err, int code, const char *format, ...)
+{
+        va_list arguments;
+
+        fill(err, ERR_ITEM, code);
+        va_start(arguments, format);
+        vsnprintf(err->text, sizeof(err->text), format, arguments);
+        va_end(arguments);
+        return code;
+}
+
+int err_runf(struct err *err, int code, const char *format, ...)
+{
+        va_list arguments;
+
+        fill(err, ERR_RUN, code);
+        va_start(arguments, format);
+        vsnprintf(err->text, sizeof(err->text), format, arguments);
+        va_end(arguments);
+        return code;
+}
+
+int err_usage(struct err *err, const char *format, ...)
+{
+        va_list arguments;
+
+        fill(err, ERR_USAGE, -EINVAL);
+        va_start(arguments, format);
+        vsnprintf(err->text, sizeof(err->text), format, arguments);
+        va_end(arguments);
+        return -EINVAL;
+}
+
+int err_oom(struct err *err)
+{
+        return err_run(err, -ENOMEM, "go on", NULL);
+}
+
+int err_hint(struct err *err, const char *format, ...)
+{
+        va_list arguments;
+
+        assert(err->kind != ERR_NONE);
+        va_start(arguments, format);
+        vsnprintf(err->hint, sizeof(err->hint), format, arguments);
+        va_end(arguments);
+        return err->code;
+}
+
+int err_context(struct err *err, const char *context)
+{
+        char text[ERR_TEXT_MAX];
+
+        assert(err->kind != ERR_NONE);
+        memcpy(text, err->text, sizeof(text));
+        /* Truncation is harmless here: the text is for people and stays terminated. */
+        if (snprintf(err->text, sizeof(err->text), "%s: %s", context, text) < 0)
+                memcpy(err->text, text, sizeof(text));
+        return err->code;
+}
+
+int err_move(struct err *to, struct err *from)
+{
+        assert(from->kind != ERR_NONE);
+        assert(to->kind == ERR_NONE);
+        *to = *from;
+        err_clear(from);
+        return to->code;
+}
+
+void err_drop(struct err *err, const char *why)
+{
+        (void)why;
+        err_clear(err);
+}
+
+void err_clear(struct err *err)
+{
+        err->kind = ERR_NONE;
+        err->code = 0;
+        err->text[0] = err->hint[0] = '\0';
+}
+
+void err_check(struct err *err)
+{
+        assert(err->kind == ERR_NONE);
+        (void)err;
+}

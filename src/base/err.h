@@ -1,0 +1,64 @@
+/*
+ * What went wrong, recorded once at its origin in storage of fixed size.
+ *
+ * Functions that touch the outside world return 0 or a negative errno and fill a struct err, always their last
+ * parameter. An error ends in exactly one of three ways: it is returned, given to the report, or dropped with
+ * err_drop(). A local that owns one is declared with ERR_LOCAL(); debug builds abort when it is still filled at the
+ * end of its scope.
+ */
+#pragma once
+
+#include "base/util.h"
+
+enum err_kind {
+        ERR_NONE,
+        ERR_ITEM,  /* this entry is lost or incomplete, the run goes on */
+        ERR_RUN,   /* going on is pointless or unsafe */
+        ERR_USAGE, /* wrong usage or configuration, nothing was touched: exit status 2 */
+};
+
+enum { ERR_TEXT_MAX = 1024, ERR_HINT_MAX = 320 };
+
+struct err {
+        enum err_kind kind;
+        int code;                /* negative errno */
+        char text[ERR_TEXT_MAX]; /* one line: what was attempted, on what, why it failed */
+        char hint[ERR_HINT_MAX]; /* what can be done about it, or empty */
+};
+
+/* Fill with "cannot OPERATION 'PATH': reason". @path may be NULL. Return @code, which is a negative errno. */
+int err_item(struct err *err, int code, const char *operation, const char *path);
+int err_run(struct err *err, int code, const char *operation, const char *path);
+
+/* The same for an operation on DIRECTORY/NAME. */
+int err_item_at(struct err *err, int code, const char *operation, const char *directory, const char *name);
+int err_run_at(struct err *err, int code, const char *operation, const char *directory, const char *name);
+
+/* Fill with a sentence of one's own; the code is not translated to text. */
+int err_itemf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
+int err_runf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
+
+/* Wrong usage: always returns -EINVAL. */
+int err_usage(struct err *err, const char *format, ...) _printf_(2, 3);
+
+/* Out of memory is an error of the run. */
+int err_oom(struct err *err);
+
+/* Add what can be done about it. Returns the code, so that it can end a return statement. */
+int err_hint(struct err *err, const char *format, ...) _printf_(2, 3);
+
+/* Put "CONTEXT: " before the text, where the user would otherwise ask "during what?". Returns the code. */
+int err_context(struct err *err, const char *context);
+
+/* Move @from into @to, which must be empty; @from is emptied. Returns the code. */
+int err_move(struct err *to, struct err *from);
+
+/* The error is of no consequence; @why is for the reader of the code. */
+void err_drop(struct err *err, const char *why);
+
+void err_clear(struct err *err);
+
+/* Aborts in debug builds when @err is filled: an error was lost. */
+void err_check(struct err *err);
+
+#define ERR_LOCAL(name) _cleanup_(err_check) struct err name = { .kind = ERR_NONE }

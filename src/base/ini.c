@@ -1,0 +1,130 @@
+/*
+ * libinih is fed through its stream interface: the reader below hands out one line a call, so it knows the line number
+ * that the handler needs, and sees lines longer than libinih's buffer, which that library would take for two.
+ */
+#include "base/ini.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+
+struct reading {
+        const char *name;
+        const char *rest; /* unread text */
+        unsigned line;
+        ini_visitor handler;
+        void *context;
+        struct err *err;
+        int result;
+};
+
+/* libinih's reader: like fgets(), one line into @line of @size bytes. */
+static char *next_line(char *line, int size, void *stream)
+{
+        struct reading *r = stream;
+        size_t length = strcspn(r->rest, "\n");
+
+        if (!*r->rest || r->result < 0)
+                return NULL;
+        r->line++;
+        if (length + 2 > (size_t)size) {
+                r->result = err_usage(r->err, "%s:%u: the line is longer than %d bytes", r->name, r->line, size - 2);
+                return NULL;
+        }
+        memcpy(line, r->rest, length);
+        line[length] = '\n';
+        line[length + 1] = '\0';
+        r->rest += length + (r->rest[length] == '\n');
+        return line;
+}
+
+static int take_item(void *user, const char *section, const char *key, const char *value)
+{
+        struct reading *r = user;
+        struct ini_item item = {
+                .file = r->name, .line = r->line, .section = section, .key = key, .value = value ? value : ""
+        };
+
+        if (r->result == 0)
+                r->result = r->handler(r->context, &item, r->err);
+        return r->result == 0;
+}
+
+int ini_read_text(const char *name, const char *text, ini_visitor handler, void *context, struct err *err)
+{
+        struct reading r = { .name = name, .rest = text, .handler = handler, .context = context, .err = err };
+        int line = ini_parse_stream(next_line, &r, take_item, &r);
+
+        if (r.result < 0)
+                return r.result;
+        if (line < 0)
+                return err_oom(err);
+        if (line > 0)
+                return err_usage(err, "%s:%d: neither a [section] nor 'key = value'", name, line);
+        return 0;
+}
+
+static int read_whole(const char *file, char **ret, struct err *err)
+{
+        enum { FILE_MAX = 1 << 20 };
+        _cleanup_(freep) char *text = malloc(FILE_MAX + 1);
+        FILE *stream;
+        size_t size;
+        int code;
+
+        if (!text)
+                return err_oom(err);
+        stream = fopen(file, "re");
+        if (!stream) {
+                code = -errno;
+                err_usage(err, "cannot open configuration file '%s': %s", file, strerror(-code));
+                return err->code = code;
+        }
+        errno = 0;
+        size = fread(text, 1, FILE_MAX + 1, stream);
+        code = ferror(stream) ? (errno ? errno : EIO) : 0;
+        fclose(stream);
+        if (code)
+                return err_usage(err, "cannot read configuration file '%s': %s", file, strerror(code));
+        if (size > FILE_MAX || memchr(text, '\0', size))
+                return err_usage(err, "'%s' is not a configuration file: it is too large or holds NUL bytes", file);
+        text[size] = '\0';
+        *ret = TAKE(text);
+        return 0;
+}
+
+int ini_read_file(const char *file, ini_visitor handler, void *context, struct err *err)
+{
+        _cleanup_(freep) char *text = NULL;
+        int r = read_whole(file, &text, err);
+
+        return r < 0 ? r : ini_read_text(file, text, handler, context, err);
+}
+
+int ini_error(struct err *err, const struct ini_item *item, const char *format, ...)
+{
+        char message[ERR_TEXT_MAX / 2];
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(message, sizeof(message), format, arguments);
+        va_end(arguments);
+        return err_usage(err, "%s:%u: %s: %s", item->file, item->line, item->key, message);
+}
+
+int ini_bool(const char *value, bool *ret)
+{
+        static const char *const yes[] = { "yes", "true", "on", "1" }, *const no[] = { "no", "false", "off", "0" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
+                if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+                        *ret = strcasecmp(value, yes[i]) == 0;
+                        return 0;
+                }
+        }
+        return -EINVAL;
+}

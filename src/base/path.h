@@ -1,0 +1,30 @@
+/* Paths are bytes that end in NUL. They are joined here, made plain, and shown without upsetting anyone. */
+#pragma once
+
+#include "base/util.h"
+
+struct buf;
+
+/*
+ * Write DIRECTORY/NAME to @out for people: control characters, DEL, backslash, quotes and bytes that are not valid
+ * UTF-8 become \ooo or \n and the like; what is too long loses its middle. Either part may be NULL.
+ */
+void path_show(const char *directory, const char *name, char *out, size_t size);
+
+/* Append DIRECTORY/NAME with the same escapes and nothing left out. Return 0 or -ENOMEM. */
+int path_escape(struct buf *out, const char *directory, const char *name);
+
+/* DIRECTORY/NAME, malloc'd; NAME alone when DIRECTORY is empty. NULL when memory is short. */
+char *path_join(const char *directory, const char *name);
+
+/* An absolute path without "//", "/./" and trailing slashes; ".." and symlinks are left to the kernel. malloc'd. */
+char *path_absolute(const char *path);
+
+/* The last component, or "" for "/". Borrowed from @path, which has no trailing slash. */
+const char *path_base(const char *path);
+
+/* All but the last component: "/" for "/x", "." for "x". malloc'd. */
+char *path_parent(const char *path);
+
+/* Is @path equal to @ancestor or below it? Both are plain absolute paths. */
+bool path_is_within(const char *path, const char *ancestor);
