@@ -1,0 +1,31 @@
+/* The bytes of regular files: copied with their holes, shared by reflink where that is possible, compared. */
+#pragma once
+
+#include "base/util.h"
+
+enum content_side { CONTENT_SIDE_FROM, CONTENT_SIDE_TO };
+
+enum {
+        CONTENT_SHORT = 1,   /* the file ended before @size bytes: it shrank */
+        CONTENT_DIFFERS = 2, /* compare: the bytes are not the same */
+};
+
+struct content_config {
+        int from;         /* at offset 0, open for reading */
+        int to;           /* copy: an empty file, open for writing; compare: open for reading */
+        uint64_t size;    /* bytes to copy or to compare */
+        bool has_holes;   /* look for holes in @from, and make them in @to */
+        bool try_reflink; /* @from and @to may be on one filesystem that can share blocks */
+        bool from_disk;   /* compare: read @to from the disk, not from memory */
+        void (*progress)(void *context, uint64_t bytes); /* after each piece; may be NULL */
+        void *context;
+};
+
+/*
+ * Make @to hold the first @size bytes of @from. Return 0, CONTENT_SHORT, -ECANCELED when a stop is requested, or
+ * another -errno with *ret_failed naming the side. *ret_reflinked, if not NULL, tells whether blocks are shared.
+ */
+int content_copy(const struct content_config *config, enum content_side *ret_failed, bool *ret_reflinked);
+
+/* Compare the first @size bytes. Return 0 when equal, CONTENT_DIFFERS, or as above. */
+int content_compare(const struct content_config *config, enum content_side *ret_failed);

@@ -1,0 +1,76 @@
+/*
+ * One file, directory, link or device with all that a backup keeps of it. Loaded by directory descriptor and one name;
+ * never follows a symlink, never triggers an automount.
+ */
+#pragma once
+
+#include "base/util.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+struct arena;
+
+struct xattr {
+        const char *name;
+        const void *value;
+        size_t size;
+};
+
+struct xattrs {
+        struct xattr *items; /* sorted by name as bytes */
+        size_t count;
+};
+
+struct entry {
+        const char *name; /* one component */
+        dev_t dev, rdev;
+        ino_t ino;
+        mode_t mode; /* type and permissions */
+        nlink_t nlink;
+        uid_t uid;
+        gid_t gid;
+        uint64_t size;   /* bytes */
+        uint64_t blocks; /* of 512 bytes */
+        struct timespec mtime, ctime;
+        const char *target; /* of a symlink, else NULL */
+        struct xattrs xattrs;
+};
+
+/*
+ * Load @name below @dirfd. Strings live in @arena; @name is borrowed. Return 0 or -errno, with *ret_failed saying what
+ * was attempted ("read the metadata of", ...). When only a later step failed, what statx(2) tells is filled in.
+ */
+int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed);
+
+/* The same for an open file or directory; @name is borrowed. */
+int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed);
+
+/* Only what statx(2) tells. Return 0 or -errno. */
+int entry_stat(struct entry *ret, int dirfd, const char *name);
+int entry_stat_fd(struct entry *ret, int fd);
+
+/* Does the set of attributes that a backup keeps have this one? (Others belong to the filesystem: system.*) */
+bool xattr_is_kept(const char *name);
+bool xattr_is_acl(const char *name);
+
+const struct xattr *xattrs_find(const struct xattrs *set, const char *name);
+bool xattr_equal(const struct xattr *a, const struct xattr *b);
+
+static inline bool entry_is_dir(const struct entry *e)
+{
+        return S_ISDIR(e->mode);
+}
+
+static inline bool entry_is_file(const struct entry *e)
+{
+        return S_ISREG(e->mode);
+}
+
+static inline bool entry_is_same_inode(const struct entry *a, const struct entry *b)
+{
+        return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* -1, 0, 1 as @a is before, equal to, after @b. */
+int timespec_compare(struct timespec a, struct timespec b);

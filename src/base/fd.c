@@ -1,0 +1,92 @@
+/* Thin wrappers that turn -1 and errno into one negative number and finish what the kernel did in part. */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+int fd_close(int fd)
+{
+        if (fd >= 0)
+                (void)close(fd);
+        return -1;
+}
+
+int fd_open_at(int dirfd, const char *name, int flags)
+{
+        int fd;
+
+        flags |= O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+        fd = openat(dirfd, name, flags | O_NOATIME);
+        /* O_NOATIME is for the owner and for CAP_FOWNER. */
+        if (fd < 0 && errno == EPERM)
+                fd = openat(dirfd, name, flags);
+        return fd >= 0 ? fd : -errno;
+}
+
+ssize_t fd_read_full(int fd, void *data, size_t size)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = read(fd, (char *)data + done, size - done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                done += (size_t)n;
+        }
+        return (ssize_t)done;
+}
+
+ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = pread(fd, (char *)data + done, size - done, offset + (off_t)done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                done += (size_t)n;
+        }
+        return (ssize_t)done;
+}
+
+int fd_write_full(int fd, const void *data, size_t size)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = write(fd, (const char *)data + done, size - done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                done += (size_t)n;
+        }
+        return 0;
+}
+
+int fd_pwrite_full(int fd, const void *data, size_t size, off_t offset)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = pwrite(fd, (const char *)data + done, size - done, offset + (off_t)done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                done += (size_t)n;
+        }
+        return 0;
+}

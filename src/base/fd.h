@@ -1,0 +1,28 @@
+/* Descriptors: opened relative to a directory, without following symlinks; closed exactly once. */
+#pragma once
+
+#include "base/util.h"
+
+#include <sys/types.h>
+
+/* Close when it is not -1; for release that cannot usefully fail. Returns -1. */
+int fd_close(int fd);
+
+static inline void fd_closep(int *fd)
+{
+        *fd = fd_close(*fd);
+}
+
+/*
+ * Open @name, one component below @dirfd, for reading, without following a symlink, without blocking, and without
+ * moving its atime where that is permitted (O_NOATIME). @flags may add O_DIRECTORY. Return a descriptor or -errno.
+ */
+int fd_open_at(int dirfd, const char *name, int flags);
+
+/* Read exactly @size bytes or up to the end. Return the number of bytes or -errno. */
+ssize_t fd_read_full(int fd, void *data, size_t size);
+ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset);
+
+/* Write all. Return 0 or -errno. */
+int fd_write_full(int fd, const void *data, size_t size);
+int fd_pwrite_full(int fd, const void *data, size_t size, off_t offset);

@@ -1,0 +1,136 @@
+/*
+ * One lock keeps lines whole and the status line below them. sd-daemon(3) defines the "<N>" prefixes, systemd.exec(5)
+ * $JOURNAL_STREAM, https://no-color.org NO_COLOR.
+ */
+#include "base/log.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <syslog.h>
+
+static struct {
+        pthread_mutex_t lock; /* guards standard error, standard output and status_shown */
+        const char *program;
+        enum log_level most;
+        bool terminal, journal, colour;
+        bool status_shown;
+} the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "rsync-system-backup", .most = LOG_LEVEL_INFO };
+
+static bool leads_to_journal(void)
+{
+        const char *stream = getenv("JOURNAL_STREAM");
+        uintmax_t dev, ino;
+        struct stat st;
+
+        if (!stream || sscanf(stream, "%" SCNuMAX ":%" SCNuMAX, &dev, &ino) != 2)
+                return false;
+        return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+void log_init(const char *program, enum log_level most)
+{
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        the_log.program = program;
+        the_log.most = most;
+        the_log.terminal = isatty(STDERR_FILENO) && !(term && str_equal(term, "dumb"));
+        the_log.journal = leads_to_journal();
+        the_log.colour = the_log.terminal && !(no_color && *no_color);
+        setvbuf(stderr, NULL, _IOLBF, 0);
+        openlog(program, LOG_PID, LOG_DAEMON);
+}
+
+bool log_is_terminal(void)
+{
+        return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+static const int priorities[] = {
+        [LOG_LEVEL_ERROR] = LOG_ERR,
+        [LOG_LEVEL_WARNING] = LOG_WARNING,
+        [LOG_LEVEL_INFO] = LOG_INFO,
+        [LOG_LEVEL_DEBUG] = LOG_DEBUG,
+};
+
+static void erase_status(void)
+{
+        if (the_log.status_shown)
+                fputs("\r\033[K", stderr);
+        the_log.status_shown = false;
+}
+
+static void write_stderr(enum log_level level, const char *text)
+{
+        static const char *const labels[] = { [LOG_LEVEL_ERROR] = "error: ", [LOG_LEVEL_WARNING] = "warning: " };
+        static const char *const colours[] = { [LOG_LEVEL_ERROR] = "\033[1;31m", [LOG_LEVEL_WARNING] = "\033[1;33m" };
+        bool labelled = level <= LOG_LEVEL_WARNING;
+
+        if (the_log.journal)
+                fprintf(stderr, "<%d>%s\n", priorities[level], text);
+        else if (labelled && the_log.colour)
+                fprintf(stderr, "%s%s\033[0m%s\n", colours[level], labels[level], text);
+        else
+                fprintf(stderr, "%s%s\n", labelled ? labels[level] : "", text);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+        char text[ERR_TEXT_MAX + ERR_HINT_MAX + 64];
+        va_list arguments;
+
+        if (level > the_log.most)
+                return;
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        pthread_mutex_lock(&the_log.lock);
+        erase_status();
+        write_stderr(level, text);
+        pthread_mutex_unlock(&the_log.lock);
+        if (!the_log.journal)
+                syslog(priorities[level], "%s", text);
+}
+
+void log_err(enum log_level level, struct err *err)
+{
+        if (err->hint[0])
+                log_line(level, "%s; %s", err->text, err->hint);
+        else
+                log_line(level, "%s", err->text);
+        err_clear(err);
+}
+
+int log_print(const char *text)
+{
+        int r = 0;
+
+        pthread_mutex_lock(&the_log.lock);
+        if (the_log.status_shown) {
+                erase_status();
+                fflush(stderr);
+        }
+        if (puts(text) < 0)
+                r = errno ? -errno : -EIO;
+        pthread_mutex_unlock(&the_log.lock);
+        return r;
+}
+
+void log_status(const char *text)
+{
+        if (!the_log.terminal || the_log.journal)
+                return;
+        pthread_mutex_lock(&the_log.lock);
+        erase_status();
+        if (text) {
+                fprintf(stderr, "\r%s", text);
+                the_log.status_shown = true;
+        }
+        fflush(stderr);
+        pthread_mutex_unlock(&the_log.lock);
+}

@@ -1,0 +1,148 @@
+/*
+ * Owner, then attributes, then mode. Each of the first two may change the mode behind our back, so it is read again
+ * before it is compared.
+ */
+#include "base/meta.h"
+
+#include "base/entry.h"
+#include "base/xattr_at.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+static const char capability[] = "security.capability";
+
+static int set_owner(const struct meta_place *p, uid_t uid, gid_t gid)
+{
+        int r = p->fd >= 0 ? fchown(p->fd, uid, gid) : fchownat(p->dirfd, p->name, uid, gid, AT_SYMLINK_NOFOLLOW);
+
+        return r == 0 ? 0 : -errno;
+}
+
+static int set_xattr(const struct meta_place *p, const struct xattr *x)
+{
+        if (p->fd < 0)
+                return xattr_at_set(p->dirfd, p->name, x->name, x->value, x->size);
+        return fsetxattr(p->fd, x->name, x->value, x->size, 0) == 0 ? 0 : -errno;
+}
+
+static int remove_xattr(const struct meta_place *p, const char *name)
+{
+        int r;
+
+        if (p->fd < 0)
+                r = xattr_at_remove(p->dirfd, p->name, name);
+        else
+                r = fremovexattr(p->fd, name) == 0 ? 0 : -errno;
+        /* Removing a trivial ACL or something that has just gone is no failure. */
+        return r == -ENODATA ? 0 : r;
+}
+
+int meta_set_mode(const struct meta_place *p, unsigned mode)
+{
+        int r = p->fd >= 0 ? fchmod(p->fd, mode & 07777)
+                           : fchmodat(p->dirfd, p->name, mode & 07777, AT_SYMLINK_NOFOLLOW);
+
+        return r == 0 ? 0 : -errno;
+}
+
+int meta_set_mtime(const struct meta_place *p, struct timespec mtime)
+{
+        const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, mtime };
+        int r = p->fd >= 0 ? futimens(p->fd, times) : utimensat(p->dirfd, p->name, times, AT_SYMLINK_NOFOLLOW);
+
+        return r == 0 ? 0 : -errno;
+}
+
+static int read_mode(const struct meta_place *p, mode_t *ret)
+{
+        struct stat st;
+        int r = p->fd >= 0 ? fstat(p->fd, &st) : fstatat(p->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW);
+
+        if (r < 0)
+                return -errno;
+        *ret = st.st_mode;
+        return 0;
+}
+
+/* Return 1 when something was changed. Capabilities are left for last: see apply_capability(). */
+static int apply_xattrs(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have)
+{
+        int changed = 0, r;
+
+        for (size_t i = 0; i < have->count; i++) {
+                const char *name = have->items[i].name;
+
+                if (str_equal(name, capability) || xattrs_find(want, name))
+                        continue;
+                r = remove_xattr(p, name);
+                if (r < 0)
+                        return r;
+                changed = 1;
+        }
+        for (size_t i = 0; i < want->count; i++) {
+                const struct xattr *x = &want->items[i], *old = xattrs_find(have, x->name);
+
+                if (str_equal(x->name, capability) || (old && xattr_equal(old, x)))
+                        continue;
+                r = set_xattr(p, x);
+                if (r < 0)
+                        return r;
+                changed = 1;
+        }
+        return changed;
+}
+
+static int apply_capability(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have,
+                            bool was_dropped)
+{
+        const struct xattr *new = xattrs_find(want, capability), *old = xattrs_find(have, capability);
+
+        if (!new)
+                return old && !was_dropped ? remove_xattr(p, capability) : 0;
+        if (old && !was_dropped && xattr_equal(old, new))
+                return 0;
+        return set_xattr(p, new);
+}
+
+static int apply_mode(const struct meta_place *p, const struct entry *want, mode_t has, unsigned flags)
+{
+        mode_t mode = want->mode & 07777;
+
+        if (S_ISLNK(want->mode))
+                return 0;
+        if (flags & META_KEEP_ACCESS)
+                mode |= S_IRWXU;
+        return mode == (has & 07777) ? 0 : meta_set_mode(p, mode);
+}
+
+int meta_apply(const struct meta_place *p, const struct entry *want, const struct entry *have, unsigned flags,
+               const char **ret_failed)
+{
+        bool new_owner = want->uid != have->uid || want->gid != have->gid;
+        mode_t mode = have->mode;
+        int changed, r;
+
+        *ret_failed = "set the owner of";
+        if (new_owner) {
+                r = set_owner(p, want->uid, want->gid);
+                if (r < 0)
+                        return r;
+        }
+        *ret_failed = "set the extended attributes of";
+        changed = apply_xattrs(p, &want->xattrs, &have->xattrs);
+        if (changed < 0)
+                return changed;
+        r = apply_capability(p, &want->xattrs, &have->xattrs, new_owner);
+        if (r < 0)
+                return r;
+        *ret_failed = "set the mode of";
+        if (new_owner || changed) {
+                r = read_mode(p, &mode);
+                if (r < 0)
+                        return r;
+        }
+        return apply_mode(p, want, mode, flags);
+}

@@ -1,0 +1,246 @@
+/* Counters are atomic, since every worker counts; the rest is rare and behind one lock. */
+#include "base/report.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/stop.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+enum { PATH_SHOWN_MAX = 512 };
+
+struct lack {
+        uint64_t count;
+        bool accepted;
+        char first[PATH_SHOWN_MAX];
+};
+
+struct report {
+        struct report_config config;
+        atomic_uint_least64_t counts[REPORT_COUNTS];
+        atomic_uint_least64_t items, vanished, unsteady;
+        atomic_bool partial, failed;
+        atomic_int failure_status;
+        pthread_mutex_t lock; /* guards lacks */
+        struct lack lacks[REPORT_LACKS];
+};
+
+int report_new(struct report **ret, const struct report_config *config, struct err *err)
+{
+        struct report *r = calloc(1, sizeof(*r));
+
+        if (!r)
+                return err_oom(err);
+        r->config = *config;
+        pthread_mutex_init(&r->lock, NULL);
+        *ret = r;
+        return 0;
+}
+
+struct report *report_free(struct report *r)
+{
+        if (r)
+                pthread_mutex_destroy(&r->lock);
+        free(r);
+        return NULL;
+}
+
+void report_add(struct report *r, enum report_count count, uint64_t n)
+{
+        atomic_fetch_add_explicit(&r->counts[count], n, memory_order_relaxed);
+}
+
+uint64_t report_get(const struct report *r, enum report_count count)
+{
+        return atomic_load_explicit(&r->counts[count], memory_order_relaxed);
+}
+
+void report_item(struct report *r, struct err *err)
+{
+        atomic_fetch_add(&r->items, 1);
+        atomic_store(&r->partial, true);
+        log_err(LOG_LEVEL_WARNING, err);
+}
+
+uint64_t report_items(const struct report *r)
+{
+        return atomic_load(&r->items);
+}
+
+void report_warning(struct report *r, struct err *err)
+{
+        (void)r;
+        log_err(LOG_LEVEL_WARNING, err);
+}
+
+void report_vanished(struct report *r, const char *directory, const char *name)
+{
+        char shown[PATH_SHOWN_MAX];
+
+        atomic_fetch_add(&r->vanished, 1);
+        path_show(directory, name, shown, sizeof(shown));
+        log_debug("vanished while the backup ran: '%s'", shown);
+}
+
+uint64_t report_vanished_count(const struct report *r)
+{
+        return atomic_load(&r->vanished);
+}
+
+void report_unsteady(struct report *r, const char *directory, const char *name)
+{
+        char shown[PATH_SHOWN_MAX];
+
+        atomic_fetch_add(&r->unsteady, 1);
+        path_show(directory, name, shown, sizeof(shown));
+        log_warning("'%s' changed each time it was read; it is stored as it was read last", shown);
+}
+
+uint64_t report_unsteady_count(const struct report *r)
+{
+        return atomic_load(&r->unsteady);
+}
+
+void report_lack(struct report *r, enum report_lack lack, bool accepted, const char *directory, const char *name)
+{
+        struct lack *l = &r->lacks[lack];
+
+        if (!accepted)
+                atomic_store(&r->partial, true);
+        pthread_mutex_lock(&r->lock);
+        if (l->count++ == 0)
+                path_show(directory, name, l->first, sizeof(l->first));
+        l->accepted = accepted;
+        pthread_mutex_unlock(&r->lock);
+}
+
+static const char *lack_text(enum report_lack lack)
+{
+        static const char *const texts[REPORT_LACKS] = {
+                [REPORT_LACK_OWNER] = "owner or group",
+                [REPORT_LACK_MODE] = "permissions",
+                [REPORT_LACK_ACL] = "access control lists",
+                [REPORT_LACK_XATTR_USER] = "extended attributes (user.*)",
+                [REPORT_LACK_XATTR_SYSTEM] = "privileged extended attributes",
+                [REPORT_LACK_TIME_RANGE] = "time of modification",
+                [REPORT_LACK_SYMLINK] = "symbolic links",
+                [REPORT_LACK_SPECIAL] = "devices, FIFOs or sockets",
+                [REPORT_LACK_HARDLINK] = "hard links",
+        };
+
+        return texts[lack];
+}
+
+void report_lacks(struct report *r)
+{
+        pthread_mutex_lock(&r->lock);
+        for (size_t i = 0; i < REPORT_LACKS; i++) {
+                struct lack *l = &r->lacks[i];
+
+                if (l->count > 0)
+                        log_line(l->accepted ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+                                 "%s could not be kept for %" PRIu64 " %s, the first is '%s'", lack_text(i), l->count,
+                                 l->count == 1 ? "entry" : "entries", l->first);
+                l->count = 0;
+        }
+        pthread_mutex_unlock(&r->lock);
+}
+
+static int append_reasons(struct buf *line, unsigned why)
+{
+        static const char *const names[] = { "size",   "mtime", "content", "mode",   "owner", "group",
+                                             "xattrs", "acl",   "target",  "device", "links" };
+        const char *separator = " (";
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+                if (why & 1U << i) {
+                        r = buf_printf(line, "%s%s", separator, names[i]);
+                        separator = ", ";
+                }
+        }
+        return r == 0 && why ? buf_putc(line, ')') : r;
+}
+
+static const char *verb_text(enum report_verb verb)
+{
+        static const char *const texts[] = {
+                [REPORT_VERB_NEW] = "new",           [REPORT_VERB_CHANGED] = "changed",
+                [REPORT_VERB_METADATA] = "metadata", [REPORT_VERB_LINKED] = "linked",
+                [REPORT_VERB_TYPE] = "type",         [REPORT_VERB_DELETED] = "deleted",
+                [REPORT_VERB_SNAPSHOT] = "snapshot", [REPORT_VERB_REMOVED] = "removed",
+                [REPORT_VERB_KEPT] = "kept",
+        };
+
+        return texts[verb];
+}
+
+void report_change(struct report *r, enum report_verb verb, const char *directory, const char *name, bool is_directory,
+                   unsigned why)
+{
+        _cleanup_(buf_deinit) struct buf line = { .data = NULL };
+
+        if (!r->config.list_changes)
+                return;
+        if (buf_printf(&line, "%-8s ", verb_text(verb)) < 0 || path_escape(&line, directory, name) < 0 ||
+            (is_directory && buf_putc(&line, '/') < 0) || (r->config.list_reasons && append_reasons(&line, why) < 0))
+                return;
+        (void)log_print(line.data);
+}
+
+void report_change_for(struct report *r, enum report_verb verb, const char *name, const char *reasons)
+{
+        _cleanup_(buf_deinit) struct buf line = { .data = NULL };
+
+        if (!r->config.list_changes)
+                return;
+        if (buf_printf(&line, "%-8s ", verb_text(verb)) < 0 || path_escape(&line, NULL, name) < 0 ||
+            (reasons && r->config.list_reasons && buf_printf(&line, " (%s)", reasons) < 0))
+                return;
+        (void)log_print(line.data);
+}
+
+bool report_lists_changes(const struct report *r)
+{
+        return r->config.list_changes;
+}
+
+void report_failure(struct report *r, struct err *err)
+{
+        atomic_store(&r->failed, true);
+        atomic_store(&r->failure_status, err->kind == ERR_USAGE ? 2 : 1);
+        if (err->code == -ECANCELED && stop_requested())
+                log_err(LOG_LEVEL_WARNING, err);
+        else
+                log_err(LOG_LEVEL_ERROR, err);
+}
+
+void report_mark_partial(struct report *r)
+{
+        atomic_store(&r->partial, true);
+}
+
+bool report_is_partial(const struct report *r)
+{
+        return atomic_load(&r->partial);
+}
+
+bool report_has_failed(const struct report *r)
+{
+        return atomic_load(&r->failed);
+}
+
+int report_exit_status(const struct report *r)
+{
+        if (stop_signal() != 0)
+                return 128 + stop_signal();
+        if (report_has_failed(r))
+                return atomic_load(&r->failure_status);
+        return report_is_partial(r) ? 23 : 0;
+}

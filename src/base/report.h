@@ -1,0 +1,120 @@
+/*
+ * What happened during a run: the only place that counts, logs errors of single entries, and knows whether the run was
+ * complete. The exit status comes from here alone. May be used from any thread.
+ */
+#pragma once
+
+#include "base/util.h"
+
+struct err;
+struct report;
+
+enum report_count {
+        REPORT_ENTRIES,        /* of the source, directories included */
+        REPORT_BYTES,          /* size of its regular files */
+        REPORT_NEW,            /* entries made */
+        REPORT_CHANGED,        /* files whose content was replaced */
+        REPORT_METADATA,       /* entries whose metadata alone changed */
+        REPORT_LINKED,         /* names that became hard links of another */
+        REPORT_DELETED,        /* entries removed from the destination */
+        REPORT_COPIED_BYTES,   /* read from files of the source into new ones */
+        REPORT_COMPARED_BYTES, /* read from the source to compare content */
+        REPORT_SNAPSHOT,       /* entries of the new snapshot */
+        REPORT_REMOVED,        /* entries of removed snapshots */
+        REPORT_COUNTS
+};
+
+/* What a destination may be unable to hold. Reported once per kind, with the number of entries. */
+enum report_lack {
+        REPORT_LACK_OWNER,
+        REPORT_LACK_MODE,
+        REPORT_LACK_ACL,
+        REPORT_LACK_XATTR_USER,
+        REPORT_LACK_XATTR_SYSTEM,
+        REPORT_LACK_TIME_RANGE,
+        REPORT_LACK_SYMLINK,
+        REPORT_LACK_SPECIAL,
+        REPORT_LACK_HARDLINK,
+        REPORT_LACKS
+};
+
+/* Why an entry differs; bits. */
+enum report_why {
+        REPORT_WHY_SIZE = 1 << 0,
+        REPORT_WHY_MTIME = 1 << 1,
+        REPORT_WHY_CONTENT = 1 << 2,
+        REPORT_WHY_MODE = 1 << 3,
+        REPORT_WHY_OWNER = 1 << 4,
+        REPORT_WHY_GROUP = 1 << 5,
+        REPORT_WHY_XATTRS = 1 << 6,
+        REPORT_WHY_ACL = 1 << 7,
+        REPORT_WHY_TARGET = 1 << 8,
+        REPORT_WHY_DEVICE = 1 << 9,
+        REPORT_WHY_LINKS = 1 << 10,
+};
+
+enum report_verb {
+        REPORT_VERB_NEW,
+        REPORT_VERB_CHANGED,
+        REPORT_VERB_METADATA,
+        REPORT_VERB_LINKED,
+        REPORT_VERB_TYPE,
+        REPORT_VERB_DELETED,
+        REPORT_VERB_SNAPSHOT,
+        REPORT_VERB_REMOVED,
+        REPORT_VERB_KEPT,
+};
+
+struct report_config {
+        bool list_changes; /* a line for each changed path, on standard output */
+        bool list_reasons; /* and why */
+};
+
+int report_new(struct report **ret, const struct report_config *config, struct err *err);
+struct report *report_free(struct report *r);
+DEFINE_FREEP(struct report, report_free)
+
+void report_add(struct report *r, enum report_count count, uint64_t n);
+uint64_t report_get(const struct report *r, enum report_count count);
+
+/* One entry is lost or incomplete: log it, count it, mark the run partial, empty @err (which is of kind ERR_ITEM). */
+void report_item(struct report *r, struct err *err);
+uint64_t report_items(const struct report *r);
+
+/* Worth telling, but the backup is whole: log a warning and empty @err. */
+void report_warning(struct report *r, struct err *err);
+
+/* A file that went away while the run went on: normal, counted, not an error. @directory is NULL or "" for the root. */
+void report_vanished(struct report *r, const char *directory, const char *name);
+uint64_t report_vanished_count(const struct report *r);
+
+/* A file that changed every time it was read; it is stored as it was read last. */
+void report_unsteady(struct report *r, const char *directory, const char *name);
+uint64_t report_unsteady_count(const struct report *r);
+
+/* The destination cannot hold this of an entry; @accepted when the user asked for it to be so (--no-sudo). */
+void report_lack(struct report *r, enum report_lack lack, bool accepted, const char *directory, const char *name);
+/* Log one line for each kind of lack met since the last call. */
+void report_lacks(struct report *r);
+
+/* A line of the list of changes; @why are report_why bits. @directory may be NULL. */
+void report_change(struct report *r, enum report_verb verb, const char *directory, const char *name, bool is_directory,
+                   unsigned why);
+/* The same with reasons in words; @reasons may be NULL. */
+void report_change_for(struct report *r, enum report_verb verb, const char *name, const char *reasons);
+
+/* Does anybody read the list of changes? */
+bool report_lists_changes(const struct report *r);
+
+/* The run as a whole failed, in kind ERR_RUN or ERR_USAGE (an ERR_ITEM counts as ERR_RUN): log and empty @err. */
+void report_failure(struct report *r, struct err *err);
+
+/* Another run's transfer that is known to be incomplete counts as this run's own. */
+void report_mark_partial(struct report *r);
+
+/* Are files missing from this backup? */
+bool report_is_partial(const struct report *r);
+bool report_has_failed(const struct report *r);
+
+/* SPEC "Exit status": 0, 1, 2, 23, or 128+N after a signal. */
+int report_exit_status(const struct report *r);

@@ -1,0 +1,67 @@
+/* One flag, set by the main thread when its signalfd has something to tell. */
+#include "base/stop.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/signalfd.h>
+
+static int signal_fd = -1;
+static atomic_int requested_by;
+static _Thread_local bool is_main_thread;
+
+int stop_init(struct err *err)
+{
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+                return err_run(err, -errno, "block signals", NULL);
+        signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (signal_fd < 0)
+                return err_run(err, -errno, "listen for signals", NULL);
+        /* A reader that went away is reported by write(), not by death in the middle of a snapshot. */
+        signal(SIGPIPE, SIG_IGN);
+        is_main_thread = true;
+        return 0;
+}
+
+int stop_fd(void)
+{
+        return signal_fd;
+}
+
+void stop_poll(void)
+{
+        struct signalfd_siginfo info;
+
+        while (signal_fd >= 0 && read(signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+                int none = 0;
+
+                atomic_compare_exchange_strong(&requested_by, &none, (int)info.ssi_signo);
+        }
+}
+
+bool stop_requested(void)
+{
+        return atomic_load_explicit(&requested_by, memory_order_relaxed) != 0;
+}
+
+int stop_signal(void)
+{
+        return atomic_load(&requested_by);
+}
+
+int stop_check(struct err *err)
+{
+        if (is_main_thread)
+                stop_poll();
+        if (!stop_requested())
+                return 0;
+        return err_runf(err, -ECANCELED, "stopped by signal %s", sigabbrev_np(stop_signal()));
+}

@@ -1,0 +1,26 @@
+/*
+ * The wish to end: SIGINT, SIGTERM and SIGHUP are blocked and read from a signalfd on the main thread; whoever works
+ * asks stop_requested() between entries and between the pieces of a large file.
+ */
+#pragma once
+
+#include "base/util.h"
+
+struct err;
+
+/* Block the signals and open the signalfd. Before any thread is started; once a process. */
+int stop_init(struct err *err);
+
+/* The signalfd, for poll(); -1 before stop_init(). */
+int stop_fd(void);
+
+/* Main thread only: take what has arrived. */
+void stop_poll(void);
+
+bool stop_requested(void);
+
+/* The signal that asked for it, 0 if none. */
+int stop_signal(void);
+
+/* If a stop is requested fill @err (kind ERR_RUN) and return -ECANCELED, else 0. On the main thread polls first. */
+int stop_check(struct err *err);

@@ -1,0 +1,19 @@
+/*
+ * Extended attributes of one name below a directory descriptor, without following symlinks: what Linux lacked until
+ * listxattrat(2) of 6.13. A thread that called xattr_at_own_cwd() has a working directory of its own and goes there;
+ * others take the longer way through /proc/self/fd.
+ */
+#pragma once
+
+#include "base/util.h"
+
+#include <sys/types.h>
+
+/* Give the calling thread a working directory of its own if the kernel permits; never the main thread. */
+void xattr_at_own_cwd(void);
+
+/* As llistxattr(2), lgetxattr(2), lsetxattr(2), lremovexattr(2), but -errno instead of -1. */
+ssize_t xattr_at_list(int dirfd, const char *name, char *list, size_t size);
+ssize_t xattr_at_get(int dirfd, const char *name, const char *xattr, void *value, size_t size);
+int xattr_at_set(int dirfd, const char *name, const char *xattr, const void *value, size_t size);
+int xattr_at_remove(int dirfd, const char *name, const char *xattr);
