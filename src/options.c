@@ -1,0 +1,422 @@
+/*
+ * Three layers are laid over each other, the upper one wins:
+ *
+ *      command line            getopt_long() with tables made from settings_table
+ *      configuration file      the section of --config that config_choose() finds
+ *      environment, defaults   $RSYNC_MODULE_PATH as the destination, "/" as the source
+ *
+ * The first two are `struct settings`. When they have become one, fill() turns it into `struct options` and checks what
+ * only shows in combination.
+ */
+#include "options.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/path.h"
+#include "config.h"
+#include "rotate/scheme.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum {
+        SHOWN_MAX = 256,
+        LONG_BASE = 256, /* getopt_long() returns LONG_BASE + row for a long option, the letter for a short one */
+};
+
+static const char SEE_HELP[] = "see rsync-system-backup --help";
+
+/* What getopt_long() is told: both tables are made from settings_table, and end in zeroes. */
+struct tables {
+        struct option options[SETTINGS_TABLE_MAX + 1];
+        char letters[2 * SETTINGS_TABLE_MAX + 2];
+};
+
+/* The command line, read. The strings point into argv. */
+struct command_line {
+        enum options_show show;
+        struct settings settings;
+        const char *source;
+        const char *destination;
+};
+
+static bool takes_value(const struct setting *what)
+{
+        return what->kind == SETTINGS_KIND_VALUE || what->kind == SETTINGS_KIND_LIST;
+}
+
+/* @t is all zeroes. */
+static void make_tables(struct tables *t)
+{
+        struct option *option = t->options;
+        char *letter = t->letters;
+
+        /* The first ':' makes getopt_long() silent and lets it tell a missing value from an unknown option. */
+        *letter++ = ':';
+        for (size_t i = 0; i < settings_table_size; i++) {
+                const struct setting *row = &settings_table[i];
+
+                if (row->place == SETTINGS_FILE)
+                        continue;
+                *option++ = (struct option){ .name = row->name,
+                                             .has_arg = takes_value(row) ? required_argument : no_argument,
+                                             .val = LONG_BASE + (int)i };
+                if (row->letter)
+                        *letter++ = row->letter;
+                if (row->letter && takes_value(row))
+                        *letter++ = ':';
+        }
+}
+
+static const struct setting *setting_of(int code)
+{
+        return code >= LONG_BASE ? &settings_table[code - LONG_BASE] : settings_find_letter((char)code);
+}
+
+/* "--mount", or "-m" when that is how it was given. */
+static void show_option(int code, char *out, size_t size)
+{
+        if (code >= LONG_BASE)
+                snprintf(out, size, "--%s", settings_table[code - LONG_BASE].name);
+        else
+                snprintf(out, size, "-%c", code);
+}
+
+/* All long options that begin with @prefix of @length bytes: "--monthly, --mount". Their number is returned. */
+static size_t list_completions(const char *prefix, size_t length, struct buf *ret)
+{
+        size_t found = 0;
+
+        for (size_t i = 0; i < settings_table_size; i++) {
+                const struct setting *row = &settings_table[i];
+
+                if (row->place == SETTINGS_FILE || strncmp(row->name, prefix, length) != 0)
+                        continue;
+                if (buf_printf(ret, "%s--%s", found ? ", " : "", row->name) < 0)
+                        break;
+                found++;
+        }
+        return found;
+}
+
+/* @word is "--something", perhaps with "=value", of which getopt_long() could make nothing. */
+static int refuse_long(const char *word, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf completions = { .data = NULL };
+        size_t length = strcspn(word + 2, "=");
+        _cleanup_(freep) char *name = strndup(word + 2, length);
+        const char *nearest;
+        char shown[SHOWN_MAX];
+
+        if (!name)
+                return err_oom(err);
+        path_show(NULL, name, shown, sizeof(shown));
+        if (list_completions(name, length, &completions) > 1)
+                return err_usage(err, "option '--%s' is ambiguous: %s", shown, buf_text(&completions));
+        err_usage(err, "unknown option '--%s'", shown);
+        nearest = settings_nearest(name, SETTINGS_COMMAND_LINE);
+        return nearest ? err_hint(err, "did you mean '--%s'? %s", nearest, SEE_HELP) : err_hint(err, "%s", SEE_HELP);
+}
+
+static int refuse_short(char letter, struct err *err)
+{
+        char text[2] = { letter, '\0' }, shown[8];
+
+        path_show(NULL, text, shown, sizeof(shown));
+        err_usage(err, "unknown option '-%s'", shown);
+        return err_hint(err, "%s", SEE_HELP);
+}
+
+/* getopt_long() has returned @code, which is '?' or ':'. */
+static int refuse_option(int code, char **argv, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (optopt == 0)
+                return refuse_long(argv[optind - 1], err);
+        if (code == '?' && optopt < LONG_BASE)
+                return refuse_short((char)optopt, err);
+        show_option(optopt, shown, sizeof(shown));
+        err_usage(err, code == ':' ? "option '%s' needs a value" : "option '%s' takes no value", shown);
+        return err_hint(err, "%s", SEE_HELP);
+}
+
+static int take_option(struct command_line *c, int code, struct err *err)
+{
+        const struct setting *what = setting_of(code);
+        char shown[SHOWN_MAX];
+
+        if (!what->set) {
+                c->show = str_equal(what->name, "help") ? OPTIONS_SHOW_HELP : OPTIONS_SHOW_VERSION;
+                return 0;
+        }
+        if (settings_set(&c->settings, what, takes_value(what) ? optarg : "yes", err) == 0)
+                return 0;
+        show_option(code, shown, sizeof(shown));
+        return err_context(err, shown);
+}
+
+static int take_arguments(struct command_line *c, char **arguments, int count, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (count > 2) {
+                path_show(NULL, arguments[2], shown, sizeof(shown));
+                err_usage(err, "too many arguments: nothing can follow SOURCE and DESTINATION, but '%s' does", shown);
+                return err_hint(err, "a name with blanks in it must be quoted; %s", SEE_HELP);
+        }
+        if (count > 0)
+                c->destination = arguments[count - 1];
+        if (count > 1)
+                c->source = arguments[0];
+        return 0;
+}
+
+static int read_command_line(struct command_line *c, int argc, char **argv, struct err *err)
+{
+        struct tables tables = { .letters = "" };
+        int code, r = 0;
+
+        make_tables(&tables);
+        /* 0 makes getopt_long() forget an earlier command line. */
+        optind = 0;
+        opterr = 0;
+        while (r == 0 && c->show == OPTIONS_SHOW_NOTHING) {
+                code = getopt_long(argc, argv, tables.letters, tables.options, NULL);
+                if (code == -1)
+                        return take_arguments(c, argv + optind, argc - optind, err);
+                r = code == '?' || code == ':' ? refuse_option(code, argv, err) : take_option(c, code, err);
+        }
+        return r;
+}
+
+static const char *environment(const char *name)
+{
+        const char *value = getenv(name);
+
+        return value && *value ? value : NULL;
+}
+
+static enum options_daemon daemon_outcome(void)
+{
+        const char *status = environment("RSYNC_EXIT_STATUS");
+
+        if (!status || !environment("RSYNC_MODULE_PATH"))
+                return OPTIONS_DAEMON_NONE;
+        if (str_equal(status, "0") || str_equal(status, "24"))
+                return OPTIONS_DAEMON_COMPLETE;
+        return str_equal(status, "23") ? OPTIONS_DAEMON_INCOMPLETE : OPTIONS_DAEMON_FAILED;
+}
+
+/* A module's path is a directory whatever is in it, not an expression. */
+static int destination_from_daemon(struct location *ret, struct err *err)
+{
+        const char *path = environment("RSYNC_MODULE_PATH");
+        _cleanup_(freep) char *absolute = NULL;
+
+        if (!path)
+                return 0;
+        absolute = path_absolute(path);
+        return absolute ? location_set_local(ret, absolute, err) : err_oom(err);
+}
+
+static int set_argument(struct settings *s, const char *key, const char *value, const char *shown, struct err *err)
+{
+        if (!value || settings_set(s, settings_find(key), value, err) == 0)
+                return 0;
+        return err_context(err, shown);
+}
+
+static int set_destination(struct command_line *c, struct err *err)
+{
+        return set_argument(&c->settings, "destination", c->destination, "DESTINATION", err);
+}
+
+/* Choose a section of the configuration file, by its name first, and lay the command line over it. */
+static int add_section(struct command_line *c, struct config *config, const struct location *module, char **ret_section,
+                       struct err *err)
+{
+        struct config_section *section = c->destination ? config_find(config, c->destination) : NULL;
+        struct settings *s = &c->settings;
+        int r;
+
+        if (!section) {
+                r = set_destination(c, err);
+                if (r == 0)
+                        r = config_choose(config, c->destination ? &s->destination : module, c->destination, &section,
+                                          err);
+                if (r < 0)
+                        return r;
+        }
+        *ret_section = strdup(section->name);
+        if (!*ret_section)
+                return err_oom(err);
+        r = settings_complete(s, &section->settings, err);
+        if (r == 0 && !s->destination.path && !module->path)
+                return err_usage(err, "section [%s] of %s has no destination, and none was given", section->name,
+                                 config->file);
+        return r;
+}
+
+/* Lay the command line over all the rest. */
+static int add_layers(struct command_line *c, char **ret_section, struct err *err)
+{
+        _cleanup_(location_deinit) struct location module = { .path = NULL };
+        _cleanup_(config_deinit) struct config config = { .file = NULL };
+        struct settings *s = &c->settings;
+        int r = set_argument(s, "source", c->source, "SOURCE", err);
+
+        if (r == 0)
+                r = destination_from_daemon(&module, err);
+        if (r == 0 && s->config)
+                r = config_read(&config, s->config, err);
+        if (r == 0)
+                r = s->config ? add_section(c, &config, &module, ret_section, err) : set_destination(c, err);
+        if (r < 0)
+                return r;
+        if (!s->source)
+                r = set_argument(s, "source", "/", "SOURCE", err);
+        if (!s->destination.path) {
+                s->destination = module;
+                module = (struct location){ .path = NULL };
+        }
+        if (!s->destination.path)
+                c->show = OPTIONS_SHOW_USAGE;
+        return r;
+}
+
+/* The actions that are asked for; if none is, all but those that a file says no to. */
+static int choose_actions(struct options *o, const enum settings_toggle *flags, struct err *err)
+{
+        bool asked = flags[SETTINGS_BACKUP] == SETTINGS_YES || flags[SETTINGS_SNAPSHOT] == SETTINGS_YES ||
+                     flags[SETTINGS_ROTATE] == SETTINGS_YES;
+        bool is_daemon = o->destination.kind == LOCATION_DAEMON;
+
+        o->backup = asked ? flags[SETTINGS_BACKUP] == SETTINGS_YES : flags[SETTINGS_BACKUP] != SETTINGS_NO;
+        o->snapshot = asked ? flags[SETTINGS_SNAPSHOT] == SETTINGS_YES
+                            : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !is_daemon;
+        o->rotate =
+                asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES : flags[SETTINGS_ROTATE] != SETTINGS_NO && !is_daemon;
+        if (is_daemon && (o->snapshot || o->rotate)) {
+                err_usage(err, "an rsync daemon takes transfers only: %s cannot be done there",
+                          o->snapshot ? "--snapshot" : "--rotate");
+                return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
+        }
+        if (!o->backup && !o->snapshot && !o->rotate)
+                return err_usage(err, "there is nothing to do: the configuration file says no to what could be done");
+        return 0;
+}
+
+static int check_combinations(const struct options *o, struct err *err)
+{
+        bool is_daemon = o->destination.kind == LOCATION_DAEMON;
+
+        if (o->tunnel.host && !is_daemon) {
+                err_usage(err, "--tunnel leads to an rsync daemon, and the destination is none");
+                return err_hint(err,
+                                "HOST:DIR goes over SSH by itself; a daemon is HOST::MODULE or rsync://HOST/MODULE");
+        }
+        if (is_daemon && (o->mount || o->crypto))
+                return err_usage(err, "an rsync daemon takes transfers only: %s cannot be used with it",
+                                 o->mount ? "--mount" : "--crypto");
+        return 0;
+}
+
+/* Hand all that @s owns over to @o. */
+static void fill(struct options *o, struct settings *s)
+{
+        o->source = TAKE(s->source);
+        o->destination = s->destination;
+        s->destination = (struct location){ .path = NULL };
+        o->tunnel = s->tunnel;
+        s->tunnel = (struct location){ .path = NULL };
+        o->mount = TAKE(s->mount);
+        o->crypto = TAKE(s->crypto);
+        o->config = TAKE(s->config);
+        o->excludes = TAKE(s->excludes);
+        o->exclude_count = s->exclude_count;
+        s->exclude_count = 0;
+        o->ionice = s->ionice;
+        o->no_sudo = s->flags[SETTINGS_NO_SUDO] == SETTINGS_YES;
+        o->dry_run = s->flags[SETTINGS_DRY_RUN] == SETTINGS_YES;
+        o->multi_fs = s->flags[SETTINGS_MULTI_FS] == SETTINGS_YES;
+        o->force = s->flags[SETTINGS_FORCE] == SETTINGS_YES;
+        o->disable_notifications = s->flags[SETTINGS_DISABLE_NOTIFICATIONS] == SETTINGS_YES;
+        o->verbosity = s->verbosity;
+        o->daemon = daemon_outcome();
+        o->scheme_given = s->counts_given;
+        memcpy(o->counts, s->counts, sizeof(o->counts));
+        o->relaxed = s->flags[SETTINGS_RELAXED];
+        o->prefer_recent = s->flags[SETTINGS_PREFER_RECENT];
+}
+
+static void command_line_deinit(struct command_line *c)
+{
+        settings_deinit(&c->settings);
+}
+
+int options_parse(struct options **ret, int argc, char **argv, struct err *err)
+{
+        _cleanup_(command_line_deinit) struct command_line c = { .show = OPTIONS_SHOW_NOTHING };
+        _cleanup_(options_freep) struct options *o = calloc(1, sizeof(*o));
+        int r = o ? read_command_line(&c, argc, argv, err) : err_oom(err);
+
+        if (r == 0 && c.show == OPTIONS_SHOW_NOTHING)
+                r = add_layers(&c, &o->section, err);
+        if (r < 0)
+                return r;
+        o->show = c.show;
+        if (o->show == OPTIONS_SHOW_NOTHING) {
+                fill(o, &c.settings);
+                r = choose_actions(o, c.settings.flags, err);
+                if (r == 0)
+                        r = check_combinations(o, err);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE(o);
+        return 0;
+}
+
+struct options *options_free(struct options *o)
+{
+        if (!o)
+                return NULL;
+        free(o->source);
+        location_deinit(&o->destination);
+        location_deinit(&o->tunnel);
+        free(o->mount);
+        free(o->crypto);
+        free(o->config);
+        free(o->section);
+        for (size_t i = 0; i < o->exclude_count; i++)
+                free(o->excludes[i]);
+        free(o->excludes);
+        free(o);
+        return NULL;
+}
+
+int options_check_available(const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        location_show(&o->destination, shown, sizeof(shown));
+        if (o->destination.kind == LOCATION_SSH)
+                return err_usage(err, "'%s': backups over SSH are not available yet", shown);
+        if (o->destination.kind == LOCATION_DAEMON)
+                return err_usage(err, "'%s': backups to an rsync daemon are not available yet", shown);
+        if (o->crypto || o->mount)
+                return err_usage(err, "%s is not available for this destination yet",
+                                 o->crypto ? "--crypto" : "--mount");
+        return 0;
+}
+
+void options_scheme(const struct options *o, struct scheme *scheme)
+{
+        if (o->scheme_given)
+                memcpy(scheme->count, o->counts, sizeof(scheme->count));
+        if (o->relaxed != SETTINGS_UNSET)
+                scheme->relaxed = o->relaxed == SETTINGS_YES;
+        if (o->prefer_recent != SETTINGS_UNSET)
+                scheme->prefer_recent = o->prefer_recent == SETTINGS_YES;
+}
