@@ -172,7 +172,7 @@ static int parse_local(struct location *l, const char *path, struct err *err)
 
 static int parse_url(struct location *l, const char *expression, struct err *err)
 {
-        const char *text = expression + strlen(URL_SCHEME), *end = text + strcspn(text, "/"), *rest;
+        const char *text = expression + strlen(URL_SCHEME), *end = text + strcspn(text, "/"), *rest = end;
         int r = take_authority(l, expression, text, (size_t)(end - text), ":/", &rest, err);
 
         l->kind = LOCATION_DAEMON;
@@ -185,7 +185,7 @@ static int parse_url(struct location *l, const char *expression, struct err *err
 
 static int parse_remote(struct location *l, const char *expression, struct err *err)
 {
-        const char *rest;
+        const char *rest = expression;
         int r = take_authority(l, expression, expression, strcspn(expression, ":"), ":", &rest, err);
 
         if (r < 0)
@@ -233,7 +233,7 @@ int location_parse_tunnel(struct location *ret, const char *expression, struct e
 {
         _cleanup_(location_deinit) struct location l = { .kind = LOCATION_SSH };
         size_t length = strlen(expression);
-        const char *rest;
+        const char *rest = expression;
         int r = take_authority(&l, expression, expression, length, ":", &rest, err);
 
         if (r == 0)
