@@ -356,17 +356,16 @@ START_TEST(hostile_patterns_take_bounded_time)
         for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
                 size_t size = strlen(pieces[i]), at = 0;
 
-                while (at + size < sizeof(pattern) - 1) {
+                while (at + size < sizeof(pattern) - 3) {
                         memcpy(pattern + at, pieces[i], size);
                         at += size;
                 }
-                memcpy(pattern + at, "b", 2);
-                pattern[at - 1] = '*';
+                memcpy(pattern + at, "[b]", 4); /* not a tail that is compared first */
                 _cleanup_(filter_freep) struct filter *f = make_filter("/", RULES(pattern));
                 ck_assert(!filter_excludes(f, path, false));
                 ck_assert(!filter_excludes(f, path + sizeof(path) - 100, false));
         }
-        /* 20,000 bytes times 64 words, six times: some 10 ms; sanitizers take their share. */
+        /* 20,000 bytes times 64 words, six times: a few ms; sanitizers take their share. */
         ck_assert_msg(seconds() - start < 3, "took %.2f s", seconds() - start);
 }
 END_TEST
