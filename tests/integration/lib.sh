@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# What the integration tests share. Source it first:
+#
+#     . "$(dirname "$0")/lib.sh"
+#
+# A test gets the program's full path as $RSB, works in the private directory $tmp, which is gone afterwards, and ends
+# with 0, or 77 and a reason when it cannot run here. Anything else is a failure.
+set -eu
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+judge=$here/judge
+export PYTHONDONTWRITEBYTECODE=1
+# The system's own where there is one: another user may not be allowed to enter the home that holds ours.
+PYTHON=/usr/bin/python3
+[ -x "$PYTHON" ] || PYTHON=$(command -v python3)
+export PYTHON
+readonly ordinary_user=65534
+
+skip() {
+        echo "skipped: $*"
+        exit 77
+}
+
+fail() {
+        echo "FAILED: $*" >&2
+        exit 1
+}
+
+is_root() {
+        [ "$(id -u)" = 0 ]
+}
+
+# need_root "$@": also moves the test into a mount namespace of its own, so that nothing stays mounted, not even after
+# a SIGKILL. Call it first, with the script's arguments, since it starts the script anew.
+need_root() {
+        is_root || skip "needs root"
+        [ -n "${RSB_PRIVATE_MOUNTS:-}" ] && return
+        unshare --mount true 2>/dev/null || skip "needs the right to mount"
+        rm -rf "$tmp"
+        RSB_PRIVATE_MOUNTS=1 exec unshare --mount --propagation private -- bash "$0" "$@"
+}
+
+need_program() {
+        [ -n "${RSB:-}" ] || skip "RSB does not name the program"
+        [ -x "$RSB" ] || fail "RSB=$RSB cannot be executed"
+}
+
+need() {
+        local command
+
+        for command; do
+                command -v "$command" >/dev/null || skip "needs $command"
+        done
+}
+
+# The private directory. Others may search it, so that as_user can work in it.
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/rsb-test.XXXXXX")
+chmod 711 "$tmp"
+mounted=()
+
+clean_up() {
+        local status=$? i
+
+        trap - EXIT
+        cd /
+        for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do
+                umount "${mounted[i]}" 2>/dev/null || umount -l "${mounted[i]}" || true
+        done
+        chattr -R -f -ia "$tmp" 2>/dev/null || true
+        rm -rf --one-file-system "$tmp"
+        exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Everything the program keeps on the machine goes into the private directory.
+export STATE_DIRECTORY=$tmp/state XDG_RUNTIME_DIR=$tmp/run HOME=$tmp/home
+mkdir -m 700 "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"
+unset RSYNC_MODULE_PATH RSYNC_EXIT_STATUS NO_COLOR
+
+# make_fs NAME ext4|xfs|btrfs|tmpfs SIZE [mkfs options]: a new filesystem mounted at $tmp/NAME.
+make_fs() {
+        local name=$1 type=$2 size=$3 point=$tmp/$1
+        shift 3
+
+        mkdir "$point"
+        if [ "$type" = tmpfs ]; then
+                mount -t tmpfs -o "size=$size,mode=755" "$name" "$point" || skip "cannot mount a tmpfs"
+        else
+                need "mkfs.$type"
+                case $type in
+                ext4) set -- -q -F -b 4096 -I 256 "$@" ;;
+                *) set -- -q -f "$@" ;;
+                esac
+                truncate -s "$size" "$tmp/$name.img"
+                "mkfs.$type" "$@" "$tmp/$name.img" >"$tmp/mkfs.log" 2>&1 || fail "mkfs.$type: $(cat "$tmp/mkfs.log")"
+                modprobe -q "$type" 2>/dev/null || true
+                grep -qw "$type" /proc/filesystems || skip "the kernel has no $type"
+                mount -o loop "$tmp/$name.img" "$point" || skip "cannot mount a $type image"
+        fi
+        mounted+=("$point")
+        chmod 755 "$point"
+}
+
+# run_backup [options] [SOURCE] DESTINATION
+run_backup() {
+        "$RSB" --disable-notifications "$@"
+}
+
+# expect_status N COMMAND...: what it prints goes to $tmp/out and $tmp/err, and is shown when the status is another.
+expect_status() {
+        local wanted=$1 status=0
+        shift
+
+        "$@" >"$tmp/out" 2>"$tmp/err" || status=$?
+        [ "$status" = "$wanted" ] && return
+        cat "$tmp/out" "$tmp/err" >&2
+        fail "exit status $status instead of $wanted: $*"
+}
+
+# as_user COMMAND...: as an ordinary user; as ourselves where we are one.
+as_user() {
+        if is_root; then
+                setpriv --reuid="$ordinary_user" --regid="$ordinary_user" --clear-groups --no-new-privs "$@"
+        else
+                "$@"
+        fi
+}
+
+# Give the private directories to the ordinary user, and a copy of program and judges where that user can reach them.
+prepare_for_user() {
+        mkdir -m 755 "$tmp/bin"
+        cp -r "$judge" "$tmp/bin/judge"
+        chmod -R a+rX "$tmp/bin"
+        judge=$tmp/bin/judge
+        if [ -n "${RSB:-}" ]; then
+                install -m 755 "$RSB" "$tmp/bin/"
+                RSB=$tmp/bin/$(basename "$RSB")
+        fi
+        if is_root; then
+                chown "$ordinary_user:$ordinary_user" "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"
+        fi
+}
+
+torture() {
+        "$PYTHON" "$judge/torture.py" "$@"
+}
+
+# same SRC COPY: both judges find no difference.
+same() {
+        "$judge/same.sh" "$@" >"$tmp/same.log" && return
+        cat "$tmp/same.log" >&2
+        fail "$2 is not a faithful copy of $1"
+}
+
+# frozen PARENT: all snapshots are what they were when this was called first after each was made.
+frozen() {
+        "$PYTHON" "$judge/frozen.py" check "$@" "$tmp/frozen.store" >"$tmp/frozen.log" && return
+        cat "$tmp/frozen.log" >&2
+        fail "a snapshot has changed"
+}
+
+# snapshots PARENT: their names, oldest first, one per line.
+snapshots() {
+        find "$1" -mindepth 1 -maxdepth 1 -type d -name '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' -printf '%f\n' | sort
+}
