@@ -16,7 +16,6 @@
 enum {
         PIECE = 256 * 1024,
         WINDOW = 8 * 1024 * 1024,
-        REFLINK_MIN = 256 * 1024, /* below that copying is cheaper than FICLONE */
 };
 
 struct job {
@@ -120,34 +119,26 @@ static int copy_stretches(struct job *j)
         return r;
 }
 
-static bool reflink(const struct content_config *c)
+int content_reflink(int from, int to)
 {
-        struct file_clone_range range = { .src_fd = c->from };
-
-        if (!c->try_reflink || c->size < REFLINK_MIN)
-                return false;
-        /* The whole file as it is now: a length that is no multiple of a block is accepted at the end of file only. */
-        return ioctl(c->to, FICLONERANGE, &range) == 0;
+        return ioctl(to, FICLONE, from) == 0 ? 0 : -errno;
 }
 
-int content_copy(const struct content_config *config, enum content_side *ret_failed, bool *ret_reflinked)
+int content_copy(const struct content_config *config, enum content_side *ret_failed)
 {
         struct job j = { .config = config };
-        bool shared = reflink(config);
-        int r = 0;
+        int r = -ENOMEM;
 
-        if (!shared && config->size > 0) {
-                j.data = malloc(piece_size(config->size));
-                if (!j.data)
-                        return -ENOMEM;
+        *ret_failed = CONTENT_SIDE_FROM;
+        if (config->size == 0)
+                return 0;
+        j.data = malloc(piece_size(config->size));
+        if (j.data)
                 r = copy_stretches(&j);
-                if (r == 0)
-                        drop_behind(&j, config->size, true);
-                free(j.data);
-        }
+        if (r == 0)
+                drop_behind(&j, config->size, true);
+        free(j.data);
         *ret_failed = j.failed;
-        if (ret_reflinked)
-                *ret_reflinked = shared;
         return r;
 }
 

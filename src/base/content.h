@@ -11,21 +11,26 @@ enum {
 };
 
 struct content_config {
-        int from;         /* at offset 0, open for reading */
-        int to;           /* copy: an empty file, open for writing; compare: open for reading */
-        uint64_t size;    /* bytes to copy or to compare */
-        bool has_holes;   /* look for holes in @from, and make them in @to */
-        bool try_reflink; /* @from and @to may be on one filesystem that can share blocks */
-        bool from_disk;   /* compare: read @to from the disk, not from memory */
+        int from;       /* at offset 0, open for reading */
+        int to;         /* copy: an empty file, open for writing; compare: open for reading */
+        uint64_t size;  /* bytes to copy or to compare */
+        bool has_holes; /* look for holes in @from, and make them in @to */
+        bool from_disk; /* compare: read @to from the disk, not from memory */
         void (*progress)(void *context, uint64_t bytes); /* after each piece; may be NULL */
         void *context;
 };
 
 /*
  * Make @to hold the first @size bytes of @from. Return 0, CONTENT_SHORT, -ECANCELED when a stop is requested, or
- * another -errno with *ret_failed naming the side. *ret_reflinked, if not NULL, tells whether blocks are shared.
+ * another -errno with *ret_failed naming the side.
  */
-int content_copy(const struct content_config *config, enum content_side *ret_failed, bool *ret_reflinked);
+int content_copy(const struct content_config *config, enum content_side *ret_failed);
+
+/*
+ * Let @to, an empty file, share all blocks of @from as it is now (FICLONE, ioctl_ficlonerange(2)). Return 0 or -errno;
+ * -EXDEV and -EOPNOTSUPP mean that these filesystems cannot do that for any file.
+ */
+int content_reflink(int from, int to);
 
 /* Compare the first @size bytes. Return 0 when equal, CONTENT_DIFFERS, or as above. */
 int content_compare(const struct content_config *config, enum content_side *ret_failed);

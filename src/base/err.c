@@ -58,6 +58,32 @@ int err_run_at(struct err *err, int code, const char *operation, const char *dir
         return describe(err, ERR_RUN, code, operation, directory, name);
 }
 
+static bool ends_the_run(int code)
+{
+        switch (code) {
+        case -ENOSPC:
+        case -EDQUOT:
+        case -EROFS:
+        case -EIO:
+        case -ENODEV:
+        case -ENXIO:
+        case -ENOTCONN:
+        case -ESHUTDOWN:
+        case -ETIMEDOUT:
+        case -ENOMEM:
+        case -EMFILE:
+        case -ENFILE:
+                return true;
+        default:
+                return false;
+        }
+}
+
+int err_destination_at(struct err *err, int code, const char *operation, const char *directory, const char *name)
+{
+        return describe(err, ends_the_run(code) ? ERR_RUN : ERR_ITEM, code, operation, directory, name);
+}
+
 int err_itemf(struct err *err, int code, const char *format, ...)
 {
         va_list arguments;

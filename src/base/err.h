@@ -38,6 +38,12 @@ int err_run_at(struct err *err, int code, const char *operation, const char *dir
 int err_itemf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
 int err_runf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
 
+/*
+ * An operation that changes the destination failed. What will fail for the next entry as well (disk full, read-only,
+ * broken or gone) is an error of the run, what may be peculiar to this one (immutable, not permitted) of the item.
+ */
+int err_destination_at(struct err *err, int code, const char *operation, const char *directory, const char *name);
+
 /* Wrong usage: always returns -EINVAL. */
 int err_usage(struct err *err, const char *format, ...) _printf_(2, 3);
 

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
 
 int fd_close(int fd)
 {
@@ -21,6 +24,45 @@ int fd_open_at(int dirfd, const char *name, int flags)
         if (fd < 0 && errno == EPERM)
                 fd = openat(dirfd, name, flags);
         return fd >= 0 ? fd : -errno;
+}
+
+/* The next part of @path that the kernel takes in one call. Return its length without the slash behind it. */
+static size_t next_part(const char *path, char part[PATH_MAX])
+{
+        size_t size = strlen(path);
+
+        if (size >= PATH_MAX) {
+                for (size = PATH_MAX - 1; path[size] != '/'; size--)
+                        continue;
+        }
+        memcpy(part, path, size);
+        part[size] = '\0';
+        return size;
+}
+
+int fd_open_below(int root, const char *path)
+{
+        struct open_how how = {
+                .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+        };
+        int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0)
+                return -errno;
+        while (*path) {
+                char part[PATH_MAX];
+                size_t size = next_part(path, part);
+                int next = (int)syscall(SYS_openat2, fd, part, &how, sizeof(how));
+                int code = next < 0 ? -errno : 0;
+
+                fd_close(fd);
+                if (code < 0)
+                        return code;
+                fd = next;
+                path += size + (path[size] == '/');
+        }
+        return fd;
 }
 
 ssize_t fd_read_full(int fd, void *data, size_t size)

@@ -19,6 +19,12 @@ static inline void fd_closep(int *fd)
  */
 int fd_open_at(int dirfd, const char *name, int flags);
 
+/*
+ * Find the directory @path below @root, without following symlinks or leaving the filesystem; the path may be longer
+ * than PATH_MAX, "" is @root itself. Return a descriptor (O_PATH) or -errno.
+ */
+int fd_open_below(int root, const char *path);
+
 /* Read exactly @size bytes or up to the end. Return the number of bytes or -errno. */
 ssize_t fd_read_full(int fd, void *data, size_t size);
 ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset);

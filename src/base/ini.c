@@ -16,11 +16,27 @@ struct reading {
         const char *name;
         const char *rest; /* unread text */
         unsigned line;
+        char *section; /* libinih keeps the first 49 bytes only, and a directory may be longer */
         ini_visitor handler;
         void *context;
         struct err *err;
         int result;
+        bool in_value; /* an indented line continues the value above */
 };
+
+/* Remember the whole name when @line, without its end, opens a section by libinih's rules. Return 0 or -ENOMEM. */
+static int note_section(struct reading *r, const char *line, size_t length)
+{
+        size_t skip = strspn(line, " \t");
+        const char *end = memchr(line, ']', length);
+
+        if (skip >= length || line[skip] != '[' || !end || (skip > 0 && r->in_value))
+                return 0;
+        free(r->section);
+        r->section = strndup(line + skip + 1, (size_t)(end - line) - skip - 1);
+        r->in_value = false;
+        return r->section ? 0 : -ENOMEM;
+}
 
 /* libinih's reader: like fgets(), one line into @line of @size bytes. */
 static char *next_line(char *line, int size, void *stream)
@@ -35,6 +51,10 @@ static char *next_line(char *line, int size, void *stream)
                 r->result = err_usage(r->err, "%s:%u: the line is longer than %d bytes", r->name, r->line, size - 2);
                 return NULL;
         }
+        if (note_section(r, r->rest, length) < 0) {
+                r->result = err_oom(r->err);
+                return NULL;
+        }
         memcpy(line, r->rest, length);
         line[length] = '\n';
         line[length + 1] = '\0';
@@ -45,10 +65,13 @@ static char *next_line(char *line, int size, void *stream)
 static int take_item(void *user, const char *section, const char *key, const char *value)
 {
         struct reading *r = user;
-        struct ini_item item = {
-                .file = r->name, .line = r->line, .section = section, .key = key, .value = value ? value : ""
-        };
+        struct ini_item item = { .file = r->name,
+                                 .line = r->line,
+                                 .section = r->section ? r->section : section,
+                                 .key = key,
+                                 .value = value ? value : "" };
 
+        r->in_value = true;
         if (r->result == 0)
                 r->result = r->handler(r->context, &item, r->err);
         return r->result == 0;
@@ -59,6 +82,7 @@ int ini_read_text(const char *name, const char *text, ini_visitor handler, void 
         struct reading r = { .name = name, .rest = text, .handler = handler, .context = context, .err = err };
         int line = ini_parse_stream(next_line, &r, take_item, &r);
 
+        free(r.section);
         if (r.result < 0)
                 return r.result;
         if (line < 0)

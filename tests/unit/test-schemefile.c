@@ -155,6 +155,15 @@ START_TEST(names_and_patterns_match_the_directory)
 }
 END_TEST
 
+START_TEST(long_names_match_in_full)
+{
+        put("/etc/rotate-backups.ini", "[/mnt/backups/of/a/department/with/a/rather/long/name/server-1]\nhourly = 1\n"
+                                       "[/mnt/backups/of/a/department/with/a/rather/long/name/server-2]\nhourly = 2\n");
+        assert_hourly("/mnt/backups/of/a/department/with/a/rather/long/name/server-1", 1);
+        assert_hourly("/mnt/backups/of/a/department/with/a/rather/long/name/server-2", 2);
+}
+END_TEST
+
 START_TEST(the_first_section_that_matches_wins)
 {
         put("/etc/rotate-backups.ini", "[/other]\nhourly = 1\n");
@@ -308,6 +317,7 @@ int main(void)
         tcase_add_test(cases, frequencies_that_a_section_leaves_out_have_no_count);
         tcase_add_test(cases, a_section_without_counts_leaves_the_default_ones);
         tcase_add_test(cases, names_and_patterns_match_the_directory);
+        tcase_add_test(cases, long_names_match_in_full);
         tcase_add_test(cases, the_first_section_that_matches_wins);
         tcase_add_test(cases, a_later_file_overrides_a_section_of_the_same_name);
         tcase_add_test(cases, without_a_home_the_system_files_hold);
