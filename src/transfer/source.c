@@ -1,0 +1,234 @@
+/*
+ * A local tree as a source. The filter sees names before anything is loaded; what borders on other filesystems is
+ * recognised by st_dev, the destination by device and inode.
+ */
+#include "transfer/source.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/report.h"
+#include "transfer/filter.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/vfs.h>
+
+struct source {
+        int root_fd;
+        const struct filter *filter;
+        bool multi_fs;
+        struct source_avoid *avoid;
+        size_t avoid_count;
+        struct report *report;
+};
+
+int source_new(struct source **ret, const struct source_config *config, struct err *err)
+{
+        _cleanup_(source_freep) struct source *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_oom(err);
+        s->root_fd = open(config->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (s->root_fd < 0)
+                return err_run(err, -errno, "read the source directory", config->path);
+        s->filter = config->filter;
+        s->multi_fs = config->multi_fs;
+        s->report = config->report;
+        s->avoid = reallocarray(NULL, size_max(config->avoid_count, 1), sizeof(*s->avoid));
+        if (!s->avoid)
+                return err_oom(err);
+        if (config->avoid_count > 0)
+                memcpy(s->avoid, config->avoid, config->avoid_count * sizeof(*s->avoid));
+        s->avoid_count = config->avoid_count;
+        *ret = TAKE(s);
+        return 0;
+}
+
+struct source *source_free(struct source *s)
+{
+        if (!s)
+                return NULL;
+        fd_close(s->root_fd);
+        free(s->avoid);
+        free(s);
+        return NULL;
+}
+
+int source_root_fd(const struct source *s)
+{
+        return s->root_fd;
+}
+
+int source_list(struct source_dir *ret, const struct source *s, int fd, const char *path, struct arena *arena,
+                struct err *err)
+{
+        struct entry self;
+        int r;
+
+        *ret = (struct source_dir){ .source = s, .fd = fd, .path = path, .arena = arena };
+        r = entry_stat_fd(&self, fd);
+        if (r == 0) {
+                ret->dev = self.dev;
+                r = listing_read(&ret->listing, fd, arena);
+        }
+        ret->mark = arena_mark(arena);
+        return r < 0 ? err_item_at(err, r, "read directory", path, "") : 0;
+}
+
+void source_close(struct source_dir *d)
+{
+        listing_deinit(&d->listing);
+}
+
+/* ---- what stays out ---- */
+
+static bool is_directory(const struct source_dir *d, const struct listing_name *n)
+{
+        struct entry e;
+
+        if (n->type != DT_UNKNOWN)
+                return n->type == DT_DIR;
+        return entry_stat(&e, d->fd, n->name) == 0 && entry_is_dir(&e);
+}
+
+static int is_excluded(const struct source_dir *d, const struct listing_name *n, struct buf *path)
+{
+        buf_truncate(path, 0);
+        if (buf_puts(path, d->path) < 0 || (path->size > 0 && buf_putc(path, '/') < 0) || buf_puts(path, n->name) < 0)
+                return -ENOMEM;
+        return filter_excludes(d->source->filter, path->data, is_directory(d, n));
+}
+
+static bool is_avoided(const struct source *s, const struct entry *e)
+{
+        for (size_t i = 0; i < s->avoid_count; i++) {
+                if (s->avoid[i].ino == e->ino && s->avoid[i].dev == e->dev)
+                        return true;
+        }
+        return false;
+}
+
+/* Subvolumes look like directories, but their content is easily believed to be part of the backup when it is not. */
+static void tell_of_subvolume(const struct source_dir *d, const struct entry *e)
+{
+        enum { SUBVOLUME_INO = 256 };
+        _cleanup_(fd_closep) int fd = -1;
+        struct statfs fs;
+        char shown[512];
+
+        if (e->ino != SUBVOLUME_INO)
+                return;
+        fd = fd_open_at(d->fd, e->name, O_DIRECTORY);
+        if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != BTRFS_SUPER_MAGIC)
+                return;
+        path_show(d->path, e->name, shown, sizeof(shown));
+        log_info("'%s' is a btrfs subvolume of its own and stays out; --multi-fs takes it in", shown);
+}
+
+static long mount_id(int fd)
+{
+        char path[64], line[128];
+        long id = -1;
+        FILE *info;
+
+        snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+        info = fopen(path, "re");
+        if (!info)
+                return -1;
+        while (fgets(line, sizeof(line), info) && sscanf(line, "mnt_id: %ld", &id) != 1)
+                continue;
+        fclose(info);
+        return id;
+}
+
+/* A FUSE mount lets nobody in but its owner, not even root, and not even to look at its own metadata. */
+static bool is_closed_mount(const struct source_dir *d, const char *name)
+{
+        _cleanup_(fd_closep) int fd = openat(d->fd, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+
+        return fd >= 0 && mount_id(fd) != mount_id(d->fd);
+}
+
+static int load(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
+{
+        const char *failed;
+        int r = entry_load(ret, d->fd, n->name, d->arena, &failed);
+
+        if (r == -EACCES && n->type == DT_DIR && !d->source->multi_fs && is_closed_mount(d, n->name)) {
+                *ret = (struct entry){ .name = n->name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
+                return 0;
+        }
+        if (r == -ENOENT)
+                return SOURCE_VANISHED;
+        ret->name = n->name;
+        if (r < 0)
+                return err_item_at(err, r, failed, d->path, n->name);
+        if (entry_is_dir(ret) && ret->dev != d->dev && !d->source->multi_fs) {
+                ret->content_omitted = true;
+                tell_of_subvolume(d, ret);
+        }
+        return 0;
+}
+
+int source_next(struct source_dir *d, struct entry *ret, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf path = { .data = NULL };
+        int r;
+
+        while (d->next < d->listing.count) {
+                const struct listing_name *n = &d->listing.names[d->next++];
+
+                arena_release(d->arena, d->mark);
+                r = is_excluded(d, n, &path);
+                if (r < 0)
+                        return err_oom(err);
+                if (r > 0)
+                        continue;
+                r = load(d, n, ret, err);
+                if (r == SOURCE_VANISHED)
+                        report_vanished(d->source->report, d->path, n->name);
+                else if (r < 0 || !entry_is_dir(ret) || !is_avoided(d->source, ret))
+                        return r;
+        }
+        return SOURCE_END;
+}
+
+/* A change of metadata moves the ctime, so that what was listed needs to be read again only when that has moved. */
+static bool is_as_listed(const struct entry *listed, const struct entry *now)
+{
+        return entry_is_same_inode(listed, now) && timespec_compare(listed->ctime, now->ctime) == 0 &&
+               listed->size == now->size;
+}
+
+int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = fd_open_at(d->fd, e->name, 0);
+        const char *failed = "read the metadata of";
+        struct entry now;
+        int r;
+
+        if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO)
+                return SOURCE_VANISHED;
+        if (fd < 0)
+                return err_item_at(err, fd, "open", d->path, e->name);
+        r = entry_stat_fd(&now, fd);
+        if (r == 0 && !entry_is_file(&now))
+                return SOURCE_VANISHED;
+        if (r == 0 && is_as_listed(e, &now)) {
+                *ret_fd = TAKE_FD(fd);
+                return 0;
+        }
+        if (r == 0)
+                r = entry_load_fd(&now, fd, e->name, d->arena, &failed);
+        if (r < 0)
+                return err_item_at(err, r, failed, d->path, e->name);
+        *e = now;
+        *ret_fd = TAKE_FD(fd);
+        return SOURCE_RENEWED;
+}

@@ -1,0 +1,72 @@
+/*
+ * What is backed up: a tree, read one directory at a time, sorted by name as bytes, filtered, each entry with all its
+ * metadata. Who drives it decides the order and how many directories at once; he opens the directories (base/crew.h).
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/entry.h"
+#include "base/listing.h"
+#include "base/util.h"
+
+struct err;
+struct filter;
+struct report;
+struct source;
+
+/* A directory that is never part of the source, wherever it is met: the destination itself. */
+struct source_avoid {
+        dev_t dev;
+        ino_t ino;
+};
+
+struct source_config {
+        const char *path;            /* absolute; a symlink is followed */
+        const struct filter *filter; /* borrowed */
+        bool multi_fs;
+        const struct source_avoid *avoid; /* copied */
+        size_t avoid_count;
+        struct report *report; /* borrowed: told of what vanished and what stays out */
+};
+
+/* Open the root. An unreadable or missing one is an error of kind ERR_RUN. */
+int source_new(struct source **ret, const struct source_config *config, struct err *err);
+struct source *source_free(struct source *s);
+DEFINE_FREEP(struct source, source_free)
+
+int source_root_fd(const struct source *s);
+
+/* One directory being read. Holds no resources but those of its arena and the listing. */
+struct source_dir {
+        const struct source *source;
+        int fd; /* borrowed */
+        dev_t dev;
+        const char *path; /* relative to the root, "" for itself; borrowed */
+        struct arena *arena;
+        struct arena_mark mark;
+        struct listing listing;
+        size_t next;
+};
+
+/*
+ * Read the names of the directory @fd. Return 0, or a negative errno with an ERR_ITEM: then nothing may be concluded
+ * from a name that is missing. To be ended with source_close() in any case.
+ */
+int source_list(struct source_dir *ret, const struct source *s, int fd, const char *path, struct arena *arena,
+                struct err *err);
+void source_close(struct source_dir *d);
+
+enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3 };
+
+/*
+ * The next entry, loaded; it is valid until the next call. Return 0, SOURCE_END, or a negative errno with an ERR_ITEM:
+ * then @ret holds the name alone, of something that exists but could not be read. What vanished is skipped.
+ */
+int source_next(struct source_dir *d, struct entry *ret, struct err *err);
+
+/*
+ * Open the content of @e, a regular file. Return 0; SOURCE_RENEWED when it has changed since it was listed, or another
+ * file has taken its place: @e is loaded anew; SOURCE_VANISHED, also when it is no regular file any more; or a negative
+ * errno with an ERR_ITEM.
+ */
+int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *err);
