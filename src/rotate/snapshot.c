@@ -1,0 +1,280 @@
+/*
+ * Per directory of `latest`: one link(2) for each name that is no directory, and a directory for each that is, which
+ * gets its metadata when all below it is done.
+ *
+ * When a file takes no more links it moves to a new inode in `latest`, and that one is linked. Names of the same file
+ * that were linked before are then on the old inode in both trees: a second pass over both puts that right.
+ */
+#include "rotate/snapshot.h"
+
+#include "base/buf.h"
+#include "base/crew.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/listing.h"
+#include "base/meta.h"
+#include "base/report.h"
+#include "rotate/relocate.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct clone {
+        const struct snapshot_config *config;
+        struct relocate *relocate;
+        bool second_pass;
+};
+
+/* One directory in both trees. */
+struct pair {
+        struct clone *clone;
+        struct crew_worker *worker;
+        struct crew_dir *dir;
+        struct buf path;
+        int from, to;
+};
+
+/* An ordinary user's own directory that he closed to himself; its task remembers the mode. */
+struct closed {
+        mode_t mode;
+};
+
+static int fail(const struct pair *p, int code, const char *operation, const char *name, struct err *err)
+{
+        return err_run_at(err, code, operation, p->path.data, name);
+}
+
+static bool is_directory(int dirfd, const struct listing_name *n)
+{
+        struct entry e;
+
+        if (n->type != DT_UNKNOWN)
+                return n->type == DT_DIR;
+        return entry_stat(&e, dirfd, n->name) == 0 && entry_is_dir(&e);
+}
+
+static int clone_directory(struct pair *p, const char *name, struct err *err)
+{
+        if (p->clone->second_pass ? false : mkdirat(p->to, name, S_IRWXU) < 0)
+                return fail(p, -errno, "create directory", name, err);
+        return crew_add(p->worker, p->dir, &(struct crew_child){ .name = name }, err);
+}
+
+/* @name takes no more links: move it, and link the new inode. */
+static int link_elsewhere(struct pair *p, const char *name, struct err *err)
+{
+        struct entry e;
+        int r = entry_stat(&e, p->from, name);
+
+        if (r < 0)
+                return fail(p, r, "read the metadata of", name, err);
+        r = relocate_name(p->clone->relocate, p->from, p->path.data, name, e.ino, &p->worker->arena, err);
+        if (r < 0)
+                return r;
+        if (linkat(p->from, name, p->to, name, 0) < 0)
+                return fail(p, -errno, "link", name, err);
+        return 0;
+}
+
+static int clone_file(struct pair *p, const char *name, struct err *err)
+{
+        if (linkat(p->from, name, p->to, name, 0) == 0)
+                return 0;
+        if (errno == EMLINK)
+                return link_elsewhere(p, name, err);
+        fail(p, -errno, "link into the snapshot", name, err);
+        if (err->code == -EPERM)
+                err_hint(err, "is it immutable or append-only (lsattr)?");
+        return err->code;
+}
+
+/* Second pass: bring a name that is still on an old inode over to the new one, here and in the snapshot. */
+static int move_file(struct pair *p, const char *name, struct err *err)
+{
+        struct entry e;
+        int r = entry_stat(&e, p->from, name);
+
+        if (r < 0 || !relocate_has(p->clone->relocate, e.ino))
+                return r < 0 ? fail(p, r, "read the metadata of", name, err) : 0;
+        r = relocate_name(p->clone->relocate, p->from, p->path.data, name, e.ino, &p->worker->arena, err);
+        if (r < 0)
+                return r;
+        r = relocate_replace_link(p->from, p->to, name);
+        return r < 0 ? fail(p, r, "link", name, err) : 0;
+}
+
+static int clone_names(struct pair *p, const struct listing *names, struct err *err)
+{
+        for (size_t i = 0; i < names->count; i++) {
+                const struct listing_name *n = &names->names[i];
+                int r;
+
+                if (is_directory(p->from, n))
+                        r = clone_directory(p, n->name, err);
+                else if (p->clone->second_pass)
+                        r = move_file(p, n->name, err);
+                else
+                        r = clone_file(p, n->name, err);
+                if (r == 0)
+                        r = crew_check(p->worker, err);
+                if (r < 0)
+                        return r;
+        }
+        if (!p->clone->second_pass)
+                report_add(p->clone->config->report, REPORT_SNAPSHOT, names->count);
+        return 0;
+}
+
+/* ---- directories ---- */
+
+static int remember_mode(struct crew_dir *d, mode_t mode)
+{
+        struct closed *closed = malloc(sizeof(*closed));
+
+        if (!closed)
+                return -ENOMEM;
+        closed->mode = mode & 07777;
+        d->data = closed;
+        return 0;
+}
+
+/* Give ourselves access to a directory of `latest` until finish(). Return 0 or -errno. */
+static int open_up(struct pair *p)
+{
+        int parent = crew_fd(p->worker, p->dir->parent, CREW_FROM), r;
+        struct entry e;
+
+        r = parent < 0 ? parent : entry_stat(&e, parent, p->dir->name);
+        if (r == 0)
+                r = remember_mode(p->dir, e.mode);
+        if (r == 0 && fchmodat(parent, p->dir->name, (e.mode & 07777) | S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
+                r = -errno;
+        return r;
+}
+
+static int open_from(struct pair *p)
+{
+        bool ordinary = !p->clone->config->privileged && p->dir->parent;
+        struct entry e;
+        int r;
+
+        p->from = crew_fd(p->worker, p->dir, CREW_FROM);
+        if (p->from == -EACCES && ordinary) {
+                r = open_up(p);
+                if (r < 0)
+                        return r;
+                p->from = crew_fd(p->worker, p->dir, CREW_FROM);
+        } else if (p->from >= 0 && ordinary && !p->dir->data) {
+                r = entry_stat_fd(&e, p->from);
+                if (r == 0 && (e.mode & S_IRWXU) != S_IRWXU)
+                        r = open_up(p);
+                if (r < 0)
+                        return r;
+        }
+        return p->from < 0 ? p->from : 0;
+}
+
+static int open_pair(struct pair *p, struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        int r;
+
+        *p = (struct pair){ .clone = crew_context(w), .worker = w, .dir = d };
+        if (crew_path(d, &p->path) < 0)
+                return err_oom(err);
+        r = open_from(p);
+        if (r < 0)
+                return fail(p, r, "open directory", "", err);
+        p->to = crew_fd(w, d, CREW_TO);
+        return p->to < 0 ? fail(p, p->to, "open directory", "", err) : 0;
+}
+
+static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        struct listing names = { .names = NULL };
+        struct pair p;
+        int r = open_pair(&p, w, d, err);
+
+        if (r == 0) {
+                r = listing_read_unsorted(&names, p.from, &w->arena);
+                r = r < 0 ? fail(&p, r, "read directory", "", err) : clone_names(&p, &names, err);
+        }
+        listing_deinit(&names);
+        buf_deinit(&p.path);
+        return r;
+}
+
+/* All metadata of the directory, from its counterpart in `latest`. Return 0 or -errno. */
+static int copy_metadata(struct pair *p, const char **ret_failed)
+{
+        const struct meta_place place = { .fd = p->to };
+        const struct closed *closed = p->dir->data;
+        struct entry from, to;
+        int r = entry_load_fd(&from, p->from, p->dir->name, &p->worker->arena, ret_failed);
+
+        if (r == 0)
+                r = entry_load_fd(&to, p->to, p->dir->name, &p->worker->arena, ret_failed);
+        if (r < 0)
+                return r;
+        if (closed)
+                from.mode = (from.mode & S_IFMT) | closed->mode;
+        r = meta_apply(&place, &from, &to, 0, ret_failed);
+        if (r == 0) {
+                *ret_failed = "set the times of";
+                r = meta_set_mtime(&place, from.mtime);
+        }
+        return r;
+}
+
+static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        const struct closed *closed = d->data;
+        const char *failed;
+        struct pair p;
+        int r = open_pair(&p, w, d, err);
+
+        if (r == 0) {
+                r = copy_metadata(&p, &failed);
+                /* A file that moved to a new inode moved its directory's mtime as well. */
+                if (r < 0)
+                        fail(&p, r, failed, "", err);
+                else if (closed && fchmod(p.from, closed->mode) < 0)
+                        r = fail(&p, -errno, "set the mode of", "", err);
+        }
+        buf_deinit(&p.path);
+        return r;
+}
+
+static int run(struct clone *clone, struct err *err)
+{
+        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = free };
+        const struct snapshot_config *c = clone->config;
+
+        return crew_run(&(struct crew_config){ .ops = &ops,
+                                               .context = clone,
+                                               .root_fds = { c->from_fd, c->to_fd },
+                                               .tick = c->tick,
+                                               .tick_context = c->tick_context },
+                        err);
+}
+
+int snapshot_clone(const struct snapshot_config *config, struct err *err)
+{
+        _cleanup_(relocate_freep) struct relocate *relocate = NULL;
+        struct clone clone = { .config = config };
+        int r = relocate_new(&relocate, config->from_fd, err);
+
+        if (r < 0)
+                return r;
+        clone.relocate = relocate;
+        r = run(&clone, err);
+        if (r == 0 && relocate_any(relocate)) {
+                clone.second_pass = true;
+                r = run(&clone, err);
+        }
+        if (r == 0)
+                report_add(config->report, REPORT_SNAPSHOT, 1); /* the root, which no directory lists */
+        return r;
+}
