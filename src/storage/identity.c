@@ -1,0 +1,210 @@
+/*
+ * The machine's memory is a text file `disks` with lines "UUID PATH", the path as it is but for newlines, which make a
+ * line that matches nothing. It is small, and rewritten as a whole when a disk is new.
+ */
+#include "storage/identity.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* linux/fs.h from Linux 6.9 on; the header here may be older than the kernel. */
+struct uuid_request {
+        uint8_t length;
+        uint8_t uuid[16];
+};
+#define GET_FILESYSTEM_UUID _IOR(0x15, 0, struct uuid_request)
+
+enum { MEMORY_SIZE_MAX = 1024 * 1024 };
+
+static bool first_line(const char *path, char ret[IDENTITY_SIZE])
+{
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : fd_read_full(fd, ret, IDENTITY_SIZE - 1);
+
+        if (n <= 0)
+                return false;
+        ret[n] = '\0';
+        ret[strcspn(ret, "\n ")] = '\0';
+        return ret[0] != '\0';
+}
+
+void identity_machine(char ret[IDENTITY_SIZE])
+{
+        if (first_line("/etc/machine-id", ret))
+                return;
+        if (gethostname(ret, IDENTITY_SIZE) < 0)
+                snprintf(ret, IDENTITY_SIZE, "unknown");
+        ret[IDENTITY_SIZE - 1] = '\0';
+}
+
+/* ---- filesystems ---- */
+
+static bool ask_kernel(int fd, char ret[IDENTITY_SIZE])
+{
+        struct uuid_request request = { .length = 0 };
+
+        if (ioctl(fd, GET_FILESYSTEM_UUID, &request) < 0 || request.length != sizeof(request.uuid))
+                return false;
+        for (size_t i = 0, at = 0; i < sizeof(request.uuid); i++)
+                at += (size_t)snprintf(ret + at, IDENTITY_SIZE - at, "%02x%s", request.uuid[i],
+                                       i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+        return true;
+}
+
+/* Older kernels: the name under which udev links the device. */
+static bool ask_udev(int fd, char ret[IDENTITY_SIZE])
+{
+        struct stat st, device;
+        struct dirent *d;
+        bool found = false;
+        DIR *dir = opendir("/dev/disk/by-uuid");
+
+        if (!dir)
+                return false;
+        if (fstat(fd, &st) < 0)
+                st.st_dev = 0;
+        while (!found && (d = readdir(dir))) {
+                if (fstatat(dirfd(dir), d->d_name, &device, 0) == 0 && S_ISBLK(device.st_mode) &&
+                    device.st_rdev == st.st_dev)
+                        found = snprintf(ret, IDENTITY_SIZE, "%s", d->d_name) < IDENTITY_SIZE;
+        }
+        closedir(dir);
+        return found;
+}
+
+void identity_filesystem(int fd, char ret[IDENTITY_SIZE])
+{
+        if (!ask_kernel(fd, ret) && !ask_udev(fd, ret))
+                ret[0] = '\0';
+        /* Some images were made without one. */
+        if (strspn(ret, "0-") == strlen(ret))
+                ret[0] = '\0';
+}
+
+/* ---- the machine's memory ---- */
+
+static char *memory_path(void)
+{
+        const char *directory = getenv("STATE_DIRECTORY"), *home = getenv("HOME"), *state = getenv("XDG_STATE_HOME");
+        _cleanup_(buf_deinit) struct buf path = { .data = NULL };
+        int r;
+
+        if (directory && *directory == '/')
+                r = buf_puts(&path, directory);
+        else if (geteuid() == 0)
+                r = buf_puts(&path, "/var/lib/rsync-system-backup");
+        else if (state && *state == '/')
+                r = buf_printf(&path, "%s/rsync-system-backup", state);
+        else if (home && *home == '/')
+                r = buf_printf(&path, "%s/.local/state/rsync-system-backup", home);
+        else
+                return NULL;
+        return r < 0 ? NULL : buf_take(&path);
+}
+
+/* Make @path and what is missing above it, as the XDG base directory specification wants them: 0700. */
+static int make_directories(const char *path)
+{
+        _cleanup_(freep) char *parent = NULL;
+
+        if (mkdir(path, 0700) == 0 || errno == EEXIST)
+                return 0;
+        if (errno != ENOENT)
+                return -errno;
+        parent = path_parent(path);
+        if (!parent || make_directories(parent) < 0)
+                return -ENOENT;
+        return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static int read_memory(int dirfd, struct buf *ret)
+{
+        _cleanup_(fd_closep) int fd = fd_open_at(dirfd, "disks", 0);
+        ssize_t n;
+
+        if (fd < 0)
+                return fd;
+        if (buf_reserve(ret, MEMORY_SIZE_MAX) < 0)
+                return -ENOMEM;
+        n = fd_read_full(fd, ret->data, MEMORY_SIZE_MAX);
+        if (n < 0)
+                return (int)n;
+        ret->size = (size_t)n;
+        ret->data[n] = '\0';
+        return 0;
+}
+
+enum identity_verdict identity_recall(const char *destination, const char *uuid)
+{
+        _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
+        _cleanup_(freep) char *directory = memory_path();
+        _cleanup_(fd_closep) int dirfd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        enum identity_verdict verdict = IDENTITY_NEW;
+        char *saved = NULL;
+
+        if (dirfd < 0 || read_memory(dirfd, &memory) < 0)
+                return IDENTITY_NEW;
+        for (char *line = strtok_r(memory.data, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
+                char *path = strchr(line, ' ');
+
+                if (!path)
+                        continue;
+                *path++ = '\0';
+                if (!str_equal(path, destination))
+                        continue;
+                if (str_equal(line, uuid))
+                        return IDENTITY_KNOWN;
+                verdict = IDENTITY_ANOTHER;
+        }
+        return verdict;
+}
+
+/* Return 0 or -errno. */
+static int replace_memory(int dirfd, const struct buf *memory)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        int r;
+
+        (void)unlinkat(dirfd, "disks.new", 0);
+        fd = openat(dirfd, "disks.new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, memory->data, memory->size);
+        if (r == 0 && (fsync(fd) < 0 || renameat(dirfd, "disks.new", dirfd, "disks") < 0))
+                r = -errno;
+        return r;
+}
+
+int identity_remember(const char *destination, const char *uuid, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
+        _cleanup_(freep) char *directory = memory_path();
+        _cleanup_(fd_closep) int dirfd = -1;
+        int r;
+
+        if (!directory || strchr(destination, '\n') || identity_recall(destination, uuid) == IDENTITY_KNOWN)
+                return 0;
+        r = make_directories(directory);
+        if (r == 0)
+                dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r == 0 && dirfd < 0)
+                r = -errno;
+        if (r == 0)
+                r = read_memory(dirfd, &memory);
+        if (r == 0 || r == -ENOENT)
+                r = buf_printf(&memory, "%s %s\n", uuid, destination);
+        if (r == 0)
+                r = replace_memory(dirfd, &memory);
+        return r < 0 ? err_item(err, r, "remember the disk in", directory) : 0;
+}

@@ -1,0 +1,33 @@
+/* Which machine, which disk: so that a backup does not land on another disk than last time. */
+#pragma once
+
+#include "base/util.h"
+
+struct err;
+
+enum { IDENTITY_SIZE = 80 };
+
+/* A name for this machine that does not change: /etc/machine-id (machine-id(5)), else the host name. */
+void identity_machine(char ret[IDENTITY_SIZE]);
+
+/*
+ * The UUID of the filesystem that @fd is on, or "" where it has none or does not tell (tmpfs, network filesystems).
+ */
+void identity_filesystem(int fd, char ret[IDENTITY_SIZE]);
+
+/*
+ * The disks on which this machine has seen a destination, remembered on the machine itself: the state directory is on
+ * the disk, and so not there when the disk is not. In $STATE_DIRECTORY, else /var/lib/rsync-system-backup, else (for
+ * ordinary users) $XDG_STATE_HOME/rsync-system-backup or ~/.local/state/rsync-system-backup.
+ */
+enum identity_verdict {
+        IDENTITY_NEW,     /* this destination was never seen by this machine */
+        IDENTITY_KNOWN,   /* on this disk */
+        IDENTITY_ANOTHER, /* on other disks only */
+};
+
+/* @destination is a plain absolute path. What cannot be read counts as never seen. */
+enum identity_verdict identity_recall(const char *destination, const char *uuid);
+
+/* Remember. Return 0 or a negative errno with @err filled, of no consequence for the backup. */
+int identity_remember(const char *destination, const char *uuid, struct err *err);

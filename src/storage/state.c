@@ -1,0 +1,397 @@
+/*
+ * One "key value" a line; the value is the rest of the line, with bytes below 0x21 at its ends, control characters and
+ * '%' written as %XX. The last line is "end", so that a file cut short is recognised.
+ */
+#include "storage/state.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { STATE_SIZE_MAX = 16 * 1024 * 1024, STATE_VERSION = 1 };
+
+static const char file_name[] = "state";
+static const char new_name[] = "state.new";
+
+/* ---- the structure ---- */
+
+void state_deinit(struct state *s)
+{
+        free(s->machine);
+        free(s->source);
+        free(s->source_filesystem);
+        free(s->latest);
+        free(s->rules);
+        for (size_t i = 0; i < s->filesystem_count; i++)
+                free(s->filesystems[i]);
+        free(s->filesystems);
+        for (size_t i = 0; i < s->outcome_count; i++)
+                free(s->outcomes[i].name);
+        free(s->outcomes);
+        *s = (struct state){ .machine = NULL };
+}
+
+int state_set(char **field, const char *value)
+{
+        char *copy = value ? strdup(value) : NULL;
+
+        if (value && !copy)
+                return -ENOMEM;
+        free(*field);
+        *field = copy;
+        return 0;
+}
+
+bool state_knows_filesystem(const struct state *s, const char *uuid)
+{
+        for (size_t i = 0; i < s->filesystem_count; i++) {
+                if (str_equal(s->filesystems[i], uuid))
+                        return true;
+        }
+        return false;
+}
+
+int state_add_filesystem(struct state *s, const char *uuid)
+{
+        char **list;
+
+        if (state_knows_filesystem(s, uuid))
+                return 0;
+        list = reallocarray(s->filesystems, s->filesystem_count + 1, sizeof(*list));
+        if (!list)
+                return -ENOMEM;
+        s->filesystems = list;
+        list[s->filesystem_count] = strdup(uuid);
+        if (!list[s->filesystem_count])
+                return -ENOMEM;
+        s->filesystem_count++;
+        return 0;
+}
+
+static struct state_outcome *find_outcome(const struct state *s, const char *name)
+{
+        for (size_t i = 0; i < s->outcome_count; i++) {
+                if (str_equal(s->outcomes[i].name, name))
+                        return &s->outcomes[i];
+        }
+        return NULL;
+}
+
+bool state_is_complete(const struct state *s, const char *name)
+{
+        const struct state_outcome *o = find_outcome(s, name);
+
+        return !o || o->complete;
+}
+
+int state_add_outcome(struct state *s, const char *name, bool complete)
+{
+        struct state_outcome *o = find_outcome(s, name), *list;
+        char *copy;
+
+        if (o) {
+                o->complete = complete;
+                return 0;
+        }
+        list = reallocarray(s->outcomes, s->outcome_count + 1, sizeof(*list));
+        if (!list)
+                return -ENOMEM;
+        s->outcomes = list;
+        copy = strdup(name);
+        if (!copy)
+                return -ENOMEM;
+        list[s->outcome_count++] = (struct state_outcome){ .name = copy, .complete = complete };
+        return 0;
+}
+
+void state_drop_outcome(struct state *s, const char *name)
+{
+        struct state_outcome *o = find_outcome(s, name);
+
+        if (!o)
+                return;
+        free(o->name);
+        *o = s->outcomes[--s->outcome_count];
+}
+
+/* ---- writing ---- */
+
+static bool needs_escape(const char *value, size_t i)
+{
+        unsigned char c = (unsigned char)value[i];
+
+        return c < 0x20 || c == 0x7f || c == '%' || (c == ' ' && (i == 0 || value[i + 1] == '\0'));
+}
+
+static int put_text(struct buf *b, const char *key, const char *value)
+{
+        int r;
+
+        if (!value)
+                return 0;
+        r = buf_printf(b, "%s ", key);
+        for (size_t i = 0; value[i] && r == 0; i++) {
+                if (needs_escape(value, i))
+                        r = buf_printf(b, "%%%02X", (unsigned char)value[i]);
+                else
+                        r = buf_putc(b, value[i]);
+        }
+        return r == 0 ? buf_putc(b, '\n') : r;
+}
+
+static int put_time(struct buf *b, const char *key, struct timespec t)
+{
+        return buf_printf(b, "%s %jd.%09ld\n", key, (intmax_t)t.tv_sec, t.tv_nsec);
+}
+
+static int put_all(struct buf *b, const struct state *s)
+{
+        int r = buf_printf(b, "version %d\n", STATE_VERSION);
+
+        r = r < 0 ? r : put_text(b, "machine", s->machine);
+        r = r < 0 ? r : put_text(b, "source", s->source);
+        r = r < 0 ? r : put_text(b, "source-filesystem", s->source_filesystem);
+        r = r < 0 ? r : put_text(b, "latest", s->latest);
+        r = r < 0 ? r : put_text(b, "rules", s->rules);
+        r = r < 0 ? r : put_text(b, "privileged", s->privileged ? "yes" : "no");
+        if (r == 0 && s->has_reference)
+                r = put_time(b, "reference", s->reference);
+        if (r == 0 && s->running)
+                r = put_time(b, "running-since", s->running_since);
+        r = r < 0 ? r : put_text(b, "partial", s->partial ? "yes" : "no");
+        r = r < 0 ? r : buf_printf(b, "entries %" PRIu64 "\nbytes %" PRIu64 "\n", s->entries, s->bytes);
+        for (size_t i = 0; i < s->filesystem_count && r == 0; i++)
+                r = put_text(b, "filesystem", s->filesystems[i]);
+        for (size_t i = 0; i < s->outcome_count && r == 0; i++)
+                r = put_text(b, s->outcomes[i].complete ? "complete" : "incomplete", s->outcomes[i].name);
+        return r < 0 ? r : buf_puts(b, "end\n");
+}
+
+/* Return 0 or -errno. */
+static int write_durably(int dirfd, const struct buf *text)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        int r;
+
+        (void)unlinkat(dirfd, new_name, 0);
+        fd = openat(dirfd, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, text->data, text->size);
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        if (r == 0 && renameat(dirfd, new_name, dirfd, file_name) < 0)
+                r = -errno;
+        if (r == 0 && fsync(dirfd) < 0)
+                r = -errno;
+        if (r < 0)
+                (void)unlinkat(dirfd, new_name, 0);
+        return r;
+}
+
+int state_save(const struct state *s, int dirfd, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
+        int r = put_all(&text, s);
+
+        if (r == 0)
+                r = write_durably(dirfd, &text);
+        return r < 0 ? err_run(err, r, "record the state in", STATE_DIRECTORY "/state") : 0;
+}
+
+/* ---- reading ---- */
+
+static int hex_digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Undo the escapes in place. Return 0 or -EBADMSG. */
+static int unescape(char *text)
+{
+        char *to = text;
+
+        for (const char *from = text; *from; from++) {
+                int high, low;
+
+                if (*from != '%') {
+                        *to++ = *from;
+                        continue;
+                }
+                high = hex_digit(from[1]);
+                low = high < 0 ? -1 : hex_digit(from[2]);
+                if (low < 0 || (high == 0 && low == 0))
+                        return -EBADMSG;
+                *to++ = (char)(high * 16 + low);
+                from += 2;
+        }
+        *to = '\0';
+        return 0;
+}
+
+static int parse_text(char **field, const char *value)
+{
+        if (*field || !*value)
+                return -EBADMSG;
+        return state_set(field, value);
+}
+
+static int parse_number(uint64_t *ret, const char *value)
+{
+        char *end;
+
+        if (*value < '0' || *value > '9')
+                return -EBADMSG;
+        errno = 0;
+        *ret = strtoull(value, &end, 10);
+        return errno || *end ? -EBADMSG : 0;
+}
+
+static int parse_bool(bool *ret, const char *value)
+{
+        *ret = str_equal(value, "yes");
+        return *ret || str_equal(value, "no") ? 0 : -EBADMSG;
+}
+
+/* SECONDS.NNNNNNNNN */
+static int parse_time(bool *has, struct timespec *ret, const char *value)
+{
+        uint64_t nsec;
+        long long sec;
+        char *end;
+
+        if (*has || !((*value >= '0' && *value <= '9') || *value == '-'))
+                return -EBADMSG;
+        errno = 0;
+        sec = strtoll(value, &end, 10);
+        if (errno || *end != '.' || strlen(end + 1) != 9 || parse_number(&nsec, end + 1) < 0)
+                return -EBADMSG;
+        *ret = (struct timespec){ .tv_sec = sec, .tv_nsec = (long)nsec };
+        *has = true;
+        return 0;
+}
+
+static int parse_key(struct state *s, const char *key, const char *value)
+{
+        if (str_equal(key, "machine"))
+                return parse_text(&s->machine, value);
+        if (str_equal(key, "source"))
+                return parse_text(&s->source, value);
+        if (str_equal(key, "source-filesystem"))
+                return parse_text(&s->source_filesystem, value);
+        if (str_equal(key, "latest"))
+                return parse_text(&s->latest, value);
+        if (str_equal(key, "rules"))
+                return parse_text(&s->rules, value);
+        if (str_equal(key, "privileged"))
+                return parse_bool(&s->privileged, value);
+        if (str_equal(key, "reference"))
+                return parse_time(&s->has_reference, &s->reference, value);
+        if (str_equal(key, "running-since"))
+                return parse_time(&s->running, &s->running_since, value);
+        if (str_equal(key, "partial"))
+                return parse_bool(&s->partial, value);
+        if (str_equal(key, "entries"))
+                return parse_number(&s->entries, value);
+        if (str_equal(key, "bytes"))
+                return parse_number(&s->bytes, value);
+        if (str_equal(key, "filesystem"))
+                return state_add_filesystem(s, value);
+        if (str_equal(key, "complete") || str_equal(key, "incomplete"))
+                return state_add_outcome(s, value, str_equal(key, "complete"));
+        return -EBADMSG;
+}
+
+/* @line is without its newline. Return 1 for the line that ends the file, 0, or -errno. */
+static int parse_line(struct state *s, char *line, unsigned number)
+{
+        char *value = strchr(line, ' ');
+
+        if (!value)
+                return str_equal(line, "end") ? 1 : -EBADMSG;
+        *value++ = '\0';
+        if (unescape(value) < 0)
+                return -EBADMSG;
+        if (number == 1)
+                return str_equal(line, "version") && str_equal(value, "1") ? 0 : -EBADMSG;
+        return parse_key(s, line, value);
+}
+
+static int parse_lines(struct state *s, char *text, size_t size, unsigned *ret_line)
+{
+        char *line = text, *end;
+        int r = 0;
+
+        for (*ret_line = 1; (end = memchr(line, '\n', size - (size_t)(line - text))); (*ret_line)++) {
+                *end = '\0';
+                if (strlen(line) != (size_t)(end - line))
+                        return -EBADMSG;
+                r = parse_line(s, line, *ret_line);
+                line = end + 1;
+                if (r != 0)
+                        break;
+        }
+        /* Nothing before or behind the "end". */
+        return r < 0 ? r : r == 1 && line == text + size && *ret_line > 1 ? 0 : -EBADMSG;
+}
+
+int state_parse(struct state *ret, const char *text, size_t size, struct err *err)
+{
+        _cleanup_(freep) char *copy = malloc(size + 1);
+        unsigned line = 0;
+        int r;
+
+        *ret = (struct state){ .machine = NULL };
+        if (!copy)
+                return err_oom(err);
+        if (size > 0)
+                memcpy(copy, text, size);
+        copy[size] = '\0';
+        r = parse_lines(ret, copy, size, &line);
+        if (r == 0)
+                return 0;
+        state_deinit(ret);
+        if (r == -ENOMEM)
+                return err_oom(err);
+        return err_runf(err, -EBADMSG, STATE_DIRECTORY "/state is damaged at line %u", line);
+}
+
+static int read_file(int fd, struct buf *text)
+{
+        ssize_t n;
+
+        if (buf_reserve(text, STATE_SIZE_MAX) < 0)
+                return -ENOMEM;
+        n = fd_read_full(fd, text->data, STATE_SIZE_MAX);
+        if (n < 0)
+                return (int)n;
+        text->size = (size_t)n;
+        return n == STATE_SIZE_MAX ? -EFBIG : 0;
+}
+
+int state_load(struct state *ret, int dirfd, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
+        _cleanup_(fd_closep) int fd = fd_open_at(dirfd, file_name, 0);
+        struct stat st;
+        int r;
+
+        *ret = (struct state){ .machine = NULL };
+        if (fd == -ENOENT)
+                return 0;
+        r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+        if (r == 0 && (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0)))
+                return err_runf(err, -EBADMSG, STATE_DIRECTORY "/state was made by somebody else");
+        if (r == 0)
+                r = read_file(fd, &text);
+        return r < 0 ? err_run(err, r, "read", STATE_DIRECTORY "/state")
+                     : state_parse(ret, buf_text(&text), text.size, err);
+}
