@@ -38,6 +38,7 @@ struct command_line {
         struct settings settings;
         const char *source;
         const char *destination;
+        bool from_environment; /* the destination is $RSYNC_MODULE_PATH */
 };
 
 static bool takes_value(const struct setting *what)
@@ -278,6 +279,7 @@ static int add_layers(struct command_line *c, char **ret_section, struct err *er
                 r = set_argument(s, "source", "/", "SOURCE", err);
         if (!s->destination.path) {
                 s->destination = module;
+                c->from_environment = true;
                 module = (struct location){ .path = NULL };
         }
         if (!s->destination.path)
@@ -368,6 +370,7 @@ int options_parse(struct options **ret, int argc, char **argv, struct err *err)
         o->show = c.show;
         if (o->show == OPTIONS_SHOW_NOTHING) {
                 fill(o, &c.settings);
+                o->destination_from_environment = c.from_environment;
                 r = choose_actions(o, c.settings.flags, err);
                 if (r == 0)
                         r = check_combinations(o, err);

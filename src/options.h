@@ -26,8 +26,9 @@ enum options_daemon {
 struct options {
         enum options_show show; /* unless it is OPTIONS_SHOW_NOTHING, nothing below means anything */
         bool backup, snapshot, rotate;
-        char *source;                /* plain and absolute */
-        struct location destination; /* a local one is plain and absolute */
+        char *source;                      /* plain and absolute */
+        struct location destination;       /* a local one is plain and absolute */
+        bool destination_from_environment; /* $RSYNC_MODULE_PATH */
         enum options_daemon daemon;
         char *mount;            /* plain and absolute, or NULL */
         char *crypto;           /* or NULL */

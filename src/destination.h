@@ -1,0 +1,67 @@
+/*
+ * The seam between a run and wherever the backup goes: what run.c may ask of any destination. Locations on the other
+ * side of a wire implement it as the local one does.
+ */
+#pragma once
+
+#include "base/util.h"
+
+struct destination;
+struct err;
+struct filter;
+struct options;
+struct progress;
+struct report;
+
+struct destination_config {
+        const struct options *options; /* all borrowed for the life of the destination */
+        const struct filter *filter;
+        struct report *report;
+        struct progress *progress;
+};
+
+/* A snapshot that exists. */
+struct destination_snapshot {
+        char *name;
+        int64_t time;  /* naive calendar, see rotate/calendar.h */
+        bool complete; /* as far as is known */
+        bool own;      /* made by this run */
+};
+
+struct destination_snapshots {
+        struct destination_snapshot *items;
+        size_t count;
+};
+
+void destination_snapshots_deinit(struct destination_snapshots *list);
+
+struct destination_ops {
+        /* Lock, unlock, mount; see that it is the right disk and that nothing stands against the run; make what is
+         * missing; clean up after runs that were cut off. */
+        int (*prepare)(struct destination *d, struct err *err);
+        /* Bring `latest` up to date. -ENOSPC and -EDQUOT: it may be repeated when there is room again. */
+        int (*transfer)(struct destination *d, struct err *err);
+        /* Take a snapshot of `latest`, named by the time. */
+        int (*snapshot)(struct destination *d, struct err *err);
+        int (*list)(struct destination *d, struct destination_snapshots *ret, struct err *err);
+        int (*remove)(struct destination *d, const char *name, struct err *err);
+        /* Undo what prepare() did, in reverse order. Called once, also after a failed prepare(). */
+        int (*release)(struct destination *d, struct err *err);
+        struct destination *(*free)(struct destination *d);
+};
+
+struct destination {
+        const struct destination_ops *ops;
+        const struct destination_config *config;
+        const char *parent; /* a local directory that holds the snapshots; NULL where there is none to show */
+        char made[32];      /* the name of the snapshot that this run made, or "" */
+};
+
+static inline struct destination *destination_free(struct destination *d)
+{
+        return d ? d->ops->free(d) : NULL;
+}
+DEFINE_FREEP(struct destination, destination_free)
+
+/* A directory on this machine. */
+int destination_local_new(struct destination **ret, const struct destination_config *config, struct err *err);

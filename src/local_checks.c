@@ -1,0 +1,221 @@
+/* Each check is a function that returns 0 or fills @err; the message of one that can be forced says so. */
+#include "local_checks.h"
+
+#include "base/arena.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/listing.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "destination.h"
+#include "local_place.h"
+#include "options.h"
+#include "transfer/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { SHOWN_MAX = 300 };
+
+static const char *show(const char *path, char out[SHOWN_MAX])
+{
+        path_show(NULL, path, out, SHOWN_MAX);
+        return out;
+}
+
+/* Return 1 when the directory has no entries. */
+static int is_empty(int dirfd)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        _cleanup_(listing_deinit) struct listing names;
+        int r = listing_read_unsorted(&names, dirfd, &arena);
+
+        return r < 0 ? r : names.count == 0;
+}
+
+/* ---- a transfer into a directory full of something else ---- */
+
+static int check_swapped(const struct local_place *p, const struct options *o, struct err *err)
+{
+        struct destination_snapshots snapshots;
+        char shown[SHOWN_MAX];
+        int r;
+
+        if (p->latest_fd < 0 || p->has_state)
+                return 0;
+        r = is_empty(p->latest_fd);
+        if (r != 0)
+                return r < 0 ? err_run(err, r, "read directory", p->path) : 0;
+        r = local_place_snapshots(p, &snapshots, err);
+        if (r < 0)
+                return r;
+        r = snapshots.count > 0;
+        destination_snapshots_deinit(&snapshots);
+        if (r > 0)
+                return 0;
+        (void)o;
+        err_runf(err, -EEXIST,
+                 "'%s' is not empty and was never a destination of backups, what is in it would be deleted",
+                 show(p->path, shown));
+        return err_hint(err, "are the arguments swapped? --force if it is meant so");
+}
+
+/* ---- a source inside of the destination ---- */
+
+/* Is the directory or one above it among @avoid? Return 1, 0, or -errno. */
+static int is_inside(int start_fd, const struct source_avoid *avoid, size_t count)
+{
+        int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        struct entry e, above = { .ino = 0 };
+
+        for (;;) {
+                int up, r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+
+                if (r < 0 || entry_is_same_inode(&e, &above)) {
+                        fd_close(fd);
+                        return r < 0 ? r : 0;
+                }
+                for (size_t i = 0; i < count; i++) {
+                        if (avoid[i].dev == e.dev && avoid[i].ino == e.ino) {
+                                fd_close(fd);
+                                return 1;
+                        }
+                }
+                up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                fd_close(fd);
+                fd = up;
+                above = e;
+        }
+}
+
+static int check_inside(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+{
+        _cleanup_(freep) struct source_avoid *avoid = NULL;
+        char source[SHOWN_MAX], destination[SHOWN_MAX];
+        size_t count;
+        int r = local_place_avoid(p, &avoid, &count, err);
+
+        if (r < 0)
+                return r;
+        r = is_inside(source_fd, avoid, count);
+        if (r < 0)
+                return err_run(err, r, "look above", o->source);
+        if (r == 0)
+                return 0;
+        return err_runf(err, -EINVAL,
+                        "the source '%s' is the destination '%s' itself, or inside of it or its snapshots",
+                        show(o->source, source), show(p->path, destination));
+}
+
+/* ---- a source that lost everything ---- */
+
+static int check_source_empty(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        int r;
+
+        if (p->state.entries < 2)
+                return 0;
+        r = is_empty(source_fd);
+        if (r < 0)
+                return err_run(err, r, "read the source directory", o->source);
+        if (r == 0)
+                return 0;
+        err_runf(err, -ENODATA, "the source '%s' is empty, it was not when it was backed up last",
+                 show(o->source, shown));
+        return err_hint(err, "is something not mounted? --force if it is meant so");
+}
+
+/* ---- another disk ---- */
+
+static int check_disk(const struct local_place *p, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        bool is_known = state_knows_filesystem(&p->state, p->filesystem);
+
+        if (!p->filesystem[0] || (is_known && p->has_state))
+                return 0;
+        if (p->state.filesystem_count == 0 && identity_recall(p->path, p->filesystem) != IDENTITY_ANOTHER)
+                return 0;
+        err_runf(err, -ENODEV, "'%s' is on another disk than before (filesystem %s)", show(p->parent, shown),
+                 p->filesystem);
+        return err_hint(err, "is the right disk mounted? --force if this one is meant to be used from now on");
+}
+
+/* ---- another destination beside this one ---- */
+
+static int check_sibling(const struct local_place *p, struct err *err)
+{
+        char mine[SHOWN_MAX], other[SHOWN_MAX];
+
+        if (!p->state.latest || str_equal(p->state.latest, p->latest))
+                return 0;
+        err_runf(err, -EEXIST, "backups beside '%s' go to '%s', their snapshots would mix", show(p->path, mine),
+                 show(p->state.latest, other));
+        return err_hint(err, "use another parent directory; --force if it was renamed");
+}
+
+/* ---- what there must be ---- */
+
+static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
+{
+        if (!o->backup && p->parent_fd < 0)
+                return err_run(err, -ENOENT, "open directory", p->parent);
+        if (!o->backup && o->snapshot && p->latest_fd < 0) {
+                err_run(err, -ENOENT, "take a snapshot of", p->path);
+                return err_hint(err, "there is no backup yet");
+        }
+        return 0;
+}
+
+static int check_interrupted(const struct local_place *p, const struct options *o, struct err *err)
+{
+        if (o->backup || !o->snapshot || !p->state.running)
+                return 0;
+        err_runf(err, -EBUSY, "the last transfer did not end well: a snapshot now would hold a mixture");
+        return err_hint(err, "transfer again, or --force to take it and have it recorded as incomplete");
+}
+
+static void warn_of_readers(const struct local_place *p)
+{
+        char shown[SHOWN_MAX];
+        struct stat st;
+
+        if (p->parent_fd >= 0 && geteuid() == 0 && fstat(p->parent_fd, &st) == 0 && (st.st_mode & S_IXOTH))
+                log_warning("'%s' can be searched by everybody, and its snapshots hold files of all users; "
+                            "'chmod 700' would close it",
+                            show(p->parent, shown));
+}
+
+/* Those that --force overrides. */
+static int check_forcible(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+{
+        int r = check_disk(p, err);
+
+        r = r < 0 ? r : check_sibling(p, err);
+        r = r < 0 ? r : check_interrupted(p, o, err);
+        if (!o->backup)
+                return r;
+        r = r < 0 ? r : check_swapped(p, o, err);
+        return r < 0 ? r : check_source_empty(p, o, source_fd, err);
+}
+
+int local_checks(const struct local_place *p, const struct options *o, struct err *err)
+{
+        _cleanup_(fd_closep) int source_fd = -1;
+        int r = check_exists(p, o, err);
+
+        if (r == 0 && o->backup) {
+                source_fd = open(o->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (source_fd < 0)
+                        return err_run(err, -errno, "read the source directory", o->source);
+                r = check_inside(p, o, source_fd, err);
+        }
+        if (r == 0 && !o->force)
+                r = check_forcible(p, o, source_fd, err);
+        if (r == 0)
+                warn_of_readers(p);
+        return r;
+}

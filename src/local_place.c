@@ -1,0 +1,308 @@
+/* Everything by descriptors relative to the parent; the parent itself is what the user named, symlinks included. */
+#include "local_place.h"
+
+#include "base/arena.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/listing.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "destination.h"
+#include "rotate/names.h"
+#include "storage/lock.h"
+#include "transfer/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+void local_place_init(struct local_place *p)
+{
+        *p = (struct local_place){ .parent_fd = -1, .state_fd = -1, .latest_fd = -1, .machine_lock = -1, .lock = -1 };
+}
+
+void local_place_deinit(struct local_place *p)
+{
+        fd_close(p->latest_fd);
+        fd_close(p->lock);
+        fd_close(p->state_fd);
+        fd_close(p->parent_fd);
+        fd_close(p->machine_lock);
+        state_deinit(&p->state);
+        free(p->path);
+        free(p->parent);
+        free(p->latest);
+        local_place_init(p);
+}
+
+/* The real path, as far as it exists: two ways to write one destination are one destination. */
+static int resolve(struct local_place *p, const char *path, struct err *err)
+{
+        _cleanup_(freep) char *parent = path_parent(path), *real = NULL;
+        const char *base = path_base(path);
+
+        if (str_equal(path, "/"))
+                return err_usage(err, "the destination cannot be the root directory: snapshots have to lie beside it");
+        if (str_equal(base, "..") || str_equal(base, "."))
+                return err_usage(err, "the destination must be named, not '%s'", base);
+        real = parent ? realpath(parent, NULL) : NULL;
+        p->parent = strdup(real ? real : parent ? parent : "");
+        p->latest = strdup(base);
+        p->path = p->parent ? path_join(p->parent, base) : NULL;
+        return parent && p->parent && p->latest && p->path ? 0 : err_oom(err);
+}
+
+static int open_parent(struct local_place *p, struct err *err)
+{
+        p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (p->parent_fd >= 0 || errno == ENOENT)
+                return 0;
+        return err_run(err, -errno, "open directory", p->parent);
+}
+
+static int open_latest(struct local_place *p, struct err *err)
+{
+        p->latest_fd = fd_open_at(p->parent_fd, p->latest, O_DIRECTORY);
+        if (p->latest_fd == -EACCES && fchmodat(p->parent_fd, p->latest, S_IRWXU, AT_SYMLINK_NOFOLLOW) == 0)
+                p->latest_fd = fd_open_at(p->parent_fd, p->latest, O_DIRECTORY);
+        if (p->latest_fd >= 0 || p->latest_fd == -ENOENT)
+                return 0;
+        err_run(err, p->latest_fd, "open the destination", p->path);
+        if (err->code == -ELOOP || err->code == -ENOTDIR)
+                err_hint(err, "it must be a directory, and no symbolic link to one");
+        return err->code;
+}
+
+/* ---- the state directory ---- */
+
+static int check_state_owner(const struct local_place *p, struct err *err)
+{
+        struct entry e;
+        int r = entry_stat_fd(&e, p->state_fd);
+
+        if (r < 0)
+                return err_run_at(err, r, "open directory", p->parent, STATE_DIRECTORY);
+        if (e.uid == geteuid() || e.uid == 0)
+                return 0;
+        err_run_at(err, -EPERM, "trust the state directory", p->parent, STATE_DIRECTORY);
+        return err_hint(err, "it belongs to user %u; run as that user, or remove it after a look at it", e.uid);
+}
+
+static int read_state(struct local_place *p, struct err *err)
+{
+        int r;
+
+        p->has_state = faccessat(p->state_fd, "state", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        r = state_load(&p->state, p->state_fd, err);
+        if (r != -EBADMSG)
+                return r;
+        log_err(LOG_LEVEL_WARNING, err);
+        log_warning("all files of '%s' will be compared by content", p->path);
+        p->state.running = true;
+        return 0;
+}
+
+static int open_state(struct local_place *p, bool dry_run, struct err *err)
+{
+        int r;
+
+        p->state_fd = fd_open_at(p->parent_fd, STATE_DIRECTORY, O_DIRECTORY);
+        if (p->state_fd == -ENOENT)
+                return 0;
+        if (p->state_fd < 0)
+                return err_run_at(err, p->state_fd, "open directory", p->parent, STATE_DIRECTORY);
+        r = check_state_owner(p, err);
+        if (r < 0)
+                return r;
+        p->lock = lock_take(p->state_fd, "lock", !dry_run, err);
+        if (p->lock < 0 && err->kind != ERR_NONE)
+                return p->lock;
+        return read_state(p, err);
+}
+
+int local_place_open(struct local_place *p, const char *path, bool dry_run, struct err *err)
+{
+        int r = resolve(p, path, err);
+
+        if (r < 0)
+                return r;
+        p->machine_lock = dry_run ? -1 : lock_take_machine(p->path, err);
+        if (p->machine_lock < 0 && err->kind != ERR_NONE)
+                return p->machine_lock;
+        r = open_parent(p, err);
+        if (r < 0 || p->parent_fd < 0)
+                return r;
+        identity_filesystem(p->parent_fd, p->filesystem);
+        r = open_state(p, dry_run, err);
+        return r < 0 ? r : open_latest(p, err);
+}
+
+/* ---- creating ---- */
+
+static int create_parent(struct local_place *p, struct err *err)
+{
+        if (mkdir(p->parent, 0700) < 0 && errno != EEXIST) {
+                err_run(err, -errno, "create directory", p->parent);
+                if (err->code == -ENOENT)
+                        err_hint(err, "only the destination and its parent are created; is a disk missing there?");
+                return err->code;
+        }
+        p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (p->parent_fd < 0)
+                return err_run(err, -errno, "open directory", p->parent);
+        identity_filesystem(p->parent_fd, p->filesystem);
+        return 0;
+}
+
+static int create_state(struct local_place *p, struct err *err)
+{
+        if (mkdirat(p->parent_fd, STATE_DIRECTORY, 0700) < 0 && errno != EEXIST)
+                return err_run_at(err, -errno, "create directory", p->parent, STATE_DIRECTORY);
+        return open_state(p, false, err);
+}
+
+int local_place_create(struct local_place *p, bool with_latest, struct err *err)
+{
+        int r = 0;
+
+        if (p->parent_fd < 0)
+                r = create_parent(p, err);
+        if (r == 0 && p->state_fd < 0)
+                r = create_state(p, err);
+        if (r == 0 && with_latest && p->latest_fd < 0) {
+                if (mkdirat(p->parent_fd, p->latest, 0700) < 0)
+                        return err_run(err, -errno, "create directory", p->path);
+                r = open_latest(p, err);
+        }
+        return r;
+}
+
+/* ---- what lies there ---- */
+
+void destination_snapshots_deinit(struct destination_snapshots *list)
+{
+        for (size_t i = 0; i < list->count; i++)
+                free(list->items[i].name);
+        free(list->items);
+        *list = (struct destination_snapshots){ .items = NULL };
+}
+
+static bool is_directory(const struct local_place *p, const char *name)
+{
+        struct entry e;
+
+        return entry_stat(&e, p->parent_fd, name) == 0 && entry_is_dir(&e);
+}
+
+static int read_parent(const struct local_place *p, struct listing *ret, struct arena *arena, struct err *err)
+{
+        int r;
+
+        *ret = (struct listing){ .names = NULL };
+        if (p->parent_fd < 0)
+                return 0;
+        r = listing_read(ret, p->parent_fd, arena);
+        return r < 0 ? err_run(err, r, "read directory", p->parent) : 0;
+}
+
+static int add_snapshot(struct destination_snapshots *list, const struct local_place *p, const char *name, int64_t time)
+{
+        struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+        char *copy = items ? strdup(name) : NULL;
+
+        if (items)
+                list->items = items;
+        if (!copy)
+                return -ENOMEM;
+        items[list->count++] = (struct destination_snapshot){ .name = copy,
+                                                              .time = time,
+                                                              .complete = state_is_complete(&p->state, name) };
+        return 0;
+}
+
+int local_place_snapshots(const struct local_place *p, struct destination_snapshots *ret, struct err *err)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        _cleanup_(listing_deinit) struct listing names;
+        int r = read_parent(p, &names, &arena, err);
+
+        *ret = (struct destination_snapshots){ .items = NULL };
+        for (size_t i = 0; i < names.count && r == 0; i++) {
+                const char *name = names.names[i].name;
+                int64_t time;
+
+                if (!names_parse(name, &time) || str_equal(name, p->latest) || !is_directory(p, name))
+                        continue;
+                if (add_snapshot(ret, p, name, time) < 0)
+                        r = err_oom(err);
+        }
+        if (r < 0)
+                destination_snapshots_deinit(ret);
+        return r;
+}
+
+static bool is_leftover(const char *name)
+{
+        return str_equal(name, LOCAL_PLACE_NEW) || str_starts(name, LOCAL_PLACE_TRASH);
+}
+
+int local_place_leftovers(const struct local_place *p, char ***ret, size_t *ret_count, struct err *err)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        _cleanup_(listing_deinit) struct listing names;
+        int r = read_parent(p, &names, &arena, err);
+        size_t count = 0;
+        char **list = NULL;
+
+        if (r == 0) {
+                list = calloc(names.count + 1, sizeof(*list));
+                r = list ? 0 : err_oom(err);
+        }
+        for (size_t i = 0; i < names.count && r == 0; i++) {
+                if (!is_leftover(names.names[i].name))
+                        continue;
+                list[count] = strdup(names.names[i].name);
+                if (!list[count++])
+                        r = err_oom(err);
+        }
+        if (r < 0) {
+                while (list && count > 0)
+                        free(list[--count]);
+                free(list);
+                return r;
+        }
+        *ret = list;
+        *ret_count = count;
+        return 0;
+}
+
+int local_place_avoid(const struct local_place *p, struct source_avoid **ret, size_t *ret_count, struct err *err)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        _cleanup_(listing_deinit) struct listing names;
+        int r = read_parent(p, &names, &arena, err);
+        struct source_avoid *list;
+        size_t count = 0;
+        int64_t time;
+
+        if (r < 0)
+                return r;
+        list = calloc(names.count + 1, sizeof(*list));
+        if (!list)
+                return err_oom(err);
+        for (size_t i = 0; i < names.count; i++) {
+                const char *name = names.names[i].name;
+                struct entry e;
+
+                if (!str_equal(name, p->latest) && !str_equal(name, STATE_DIRECTORY) && !is_leftover(name) &&
+                    !names_parse(name, &time))
+                        continue;
+                if (entry_stat(&e, p->parent_fd, name) == 0 && entry_is_dir(&e))
+                        list[count++] = (struct source_avoid){ .dev = e.dev, .ino = e.ino };
+        }
+        *ret = list;
+        *ret_count = count;
+        return 0;
+}

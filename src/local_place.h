@@ -1,0 +1,53 @@
+/*
+ * A local destination on the disk: the parent directory, `latest` in it, the state directory beside it, the snapshots.
+ *
+ *      PARENT/LATEST/   PARENT/2026-11-21 17:00:00/   PARENT/.rsync-system-backup/
+ *      PARENT/.rsync-system-backup.new   PARENT/.rsync-system-backup.trash-N
+ */
+#pragma once
+
+#include "base/util.h"
+#include "storage/identity.h"
+#include "storage/state.h"
+
+#include <sys/types.h>
+
+struct destination_snapshots;
+struct err;
+struct source_avoid;
+
+#define LOCAL_PLACE_NEW ".rsync-system-backup.new"
+#define LOCAL_PLACE_TRASH ".rsync-system-backup.trash-"
+
+struct local_place {
+        char *path;                         /* plain and absolute */
+        char *parent;                       /* likewise */
+        char *latest;                       /* the last component of path; */
+        int parent_fd, state_fd, latest_fd; /* -1 where it does not exist (yet) */
+        int machine_lock, lock;
+        bool has_state; /* there is a state file */
+        struct state state;
+        char filesystem[IDENTITY_SIZE]; /* UUID of the destination's, "" when unknown */
+};
+
+void local_place_init(struct local_place *p);
+void local_place_deinit(struct local_place *p);
+
+/*
+ * Find what there is at @path, take the locks (in a dry run those that exist), read the state. Nothing is created but
+ * the lock in the machine's runtime directory. A damaged state is logged, and stands for one that knows nothing: then
+ * all of `latest` counts as written by a run that was cut off.
+ */
+int local_place_open(struct local_place *p, const char *path, bool dry_run, struct err *err);
+
+/* Make what is missing: the parent, the state directory with its lock, and `latest` if @with_latest. */
+int local_place_create(struct local_place *p, bool with_latest, struct err *err);
+
+/* The snapshots, in no order. */
+int local_place_snapshots(const struct local_place *p, struct destination_snapshots *ret, struct err *err);
+
+/* The names that runs which were cut off left behind. *ret is malloc'd, each of them too. */
+int local_place_leftovers(const struct local_place *p, char ***ret, size_t *ret_count, struct err *err);
+
+/* `latest`, the snapshots, the state directory, and what is being made or removed: what a backup must not contain. */
+int local_place_avoid(const struct local_place *p, struct source_avoid **ret, size_t *ret_count, struct err *err);

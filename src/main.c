@@ -1,0 +1,144 @@
+/*
+ * rsync-system-backup: backups that are plain copies, with hard-linked snapshots and rotation.
+ *
+ * The map of the house, in the order a backup passes through it:
+ *
+ *      main.c               argv in, exit status out
+ *      options.c            command line, configuration file (config.c, settings.c), environment -> struct options
+ *      location.c           SOURCE and DESTINATION expressions
+ *      superuser.c          the privileges that a backup of a system needs
+ *      run.c                the steps of a run in order, and their undoing
+ *      destination.h        the seam: what a run may ask of any destination
+ *      destination_local.c  a directory on this machine: transfer, snapshot, commit
+ *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
+ *      rotation.c           which snapshots go
+ *      progress.c           the live line; ioclass.c: the I/O class
+ *
+ *      transfer/            the source tree -> `latest`
+ *        filter, pattern, wild    what is left out
+ *        source                   what is read, one directory at a time
+ *        limits                   what the destination can hold
+ *        update, decide, verify   the walk over both trees, and what to do about each name
+ *        put, links               doing it; hard links
+ *      rotate/              snapshots
+ *        names, calendar          timestamps
+ *        expression, scheme, schemefile   what is preserved
+ *        snapshot, relocate       making one
+ *        remove                   removing one
+ *      storage/             state, lock, identity: what is remembered, held, recognised
+ *      base/                err, report, log, stop, buf, arena, path, fd, ini, privileges; entry, xattr_at, listing,
+ *                           meta, content: one file; crew: many directories at once
+ */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "options.h"
+#include "run.h"
+#include "superuser.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum { STATUS_USAGE = 2 };
+
+static enum log_level level_for(int verbosity)
+{
+        if (verbosity >= 2)
+                return LOG_LEVEL_DEBUG;
+        if (verbosity >= 0)
+                return LOG_LEVEL_INFO;
+        return verbosity == -1 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR;
+}
+
+/* Deep trees are walked with many directories open. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int set_up(const struct options *o, int argc, char **argv, struct err *err)
+{
+        int r = options_check_available(o, err);
+
+        if (r == 0)
+                r = superuser_become(o, argc, argv, err);
+        if (r == 0)
+                r = stop_init(err);
+        if (r < 0)
+                return r;
+        raise_descriptor_limit();
+        /* Modes are given in full where something is created; threads must find the umask as it stays. */
+        umask(0);
+        return 0;
+}
+
+static int do_job(const struct options *o, int argc, char **argv)
+{
+        const struct report_config config = {
+                .list_changes = o->dry_run || o->verbosity >= 1,
+                .list_reasons = o->dry_run || o->verbosity >= 2,
+        };
+        _cleanup_(report_freep) struct report *report = NULL;
+        ERR_LOCAL(err);
+        int r;
+
+        log_init("rsync-system-backup", level_for(o->verbosity));
+        r = report_new(&report, &config, &err);
+        if (r < 0) {
+                log_err(LOG_LEVEL_ERROR, &err);
+                return EXIT_FAILURE;
+        }
+        r = set_up(o, argc, argv, &err);
+        if (r < 0)
+                report_failure(report, &err);
+        else
+                run(o, report);
+        return report_exit_status(report);
+}
+
+static int show(enum options_show what)
+{
+        switch (what) {
+        case OPTIONS_SHOW_HELP:
+                return fputs(options_usage_text(), stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        case OPTIONS_SHOW_VERSION:
+                return puts("rsync-system-backup " PROGRAM_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        default:
+                fputs(options_usage_text(), stderr);
+                return STATUS_USAGE;
+        }
+}
+
+/* What did not arrive on standard output was not told. */
+static int flush(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        log_error("cannot write to standard output");
+        return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+int main(int argc, char **argv)
+{
+        _cleanup_(options_freep) struct options *o = NULL;
+        ERR_LOCAL(err);
+
+        log_init("rsync-system-backup", LOG_LEVEL_INFO);
+        if (options_parse(&o, argc, argv, &err) < 0) {
+                int status = err.kind == ERR_USAGE ? STATUS_USAGE : EXIT_FAILURE;
+
+                log_err(LOG_LEVEL_ERROR, &err);
+                return status;
+        }
+        if (o->show != OPTIONS_SHOW_NOTHING)
+                return flush(show(o->show));
+        return flush(do_job(o, argc, argv));
+}

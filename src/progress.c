@@ -1,0 +1,191 @@
+/*
+ * Each tick reads the report's counters. What is left is estimated from entries, with the number that the last run saw:
+ * not before some seconds have passed, since the first directories say little.
+ */
+#include "progress.h"
+
+#include "base/log.h"
+#include "base/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+enum { ESTIMATE_AFTER = 5, COLUMNS_MAX = 400 };
+
+struct progress {
+        const struct report *report;
+        enum progress_step step;
+        uint64_t expected;
+        double started;
+        uint64_t entries_before, bytes_before; /* counters when the step began */
+};
+
+double progress_now(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int progress_new(struct progress **ret, const struct report *report)
+{
+        struct progress *p = calloc(1, sizeof(*p));
+
+        if (!p)
+                return -ENOMEM;
+        p->report = report;
+        *ret = p;
+        return 0;
+}
+
+struct progress *progress_free(struct progress *p)
+{
+        free(p);
+        return NULL;
+}
+
+static uint64_t entries(const struct progress *p)
+{
+        static const enum report_count counts[] = {
+                [PROGRESS_TRANSFER] = REPORT_ENTRIES,
+                [PROGRESS_SNAPSHOT] = REPORT_SNAPSHOT,
+                [PROGRESS_REMOVE] = REPORT_REMOVED,
+                [PROGRESS_SYNC] = REPORT_ENTRIES,
+        };
+
+        return report_get(p->report, counts[p->step]) - p->entries_before;
+}
+
+static uint64_t bytes(const struct progress *p)
+{
+        return report_get(p->report, REPORT_COPIED_BYTES) + report_get(p->report, REPORT_COMPARED_BYTES) -
+               p->bytes_before;
+}
+
+void progress_begin(struct progress *p, enum progress_step step, uint64_t expected)
+{
+        p->step = step;
+        p->expected = expected;
+        p->started = progress_now();
+        p->entries_before = p->bytes_before = 0;
+        p->entries_before = entries(p);
+        p->bytes_before = bytes(p);
+        progress_tick(p);
+}
+
+static size_t terminal_columns(void)
+{
+        struct winsize size;
+
+        if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+                return 80;
+        return size_min(size.ws_col, COLUMNS_MAX);
+}
+
+/* ", 45 %, 0:12 left", or nothing when it cannot be told. */
+static void estimate(const struct progress *p, double elapsed, uint64_t done, char *out, size_t size)
+{
+        char left[PROGRESS_TEXT_SIZE];
+        double part;
+
+        *out = '\0';
+        if (p->expected == 0 || done >= p->expected)
+                return;
+        part = (double)done / (double)p->expected;
+        if (elapsed < ESTIMATE_AFTER || part < 0.01)
+                snprintf(out, size, ", %.0f %%", part * 100);
+        else
+                snprintf(out, size, ", %.0f %%, %s left", part * 100,
+                         progress_duration(elapsed * (1 - part) / part, left));
+}
+
+static void describe(const struct progress *p, char *out, size_t size)
+{
+        char count[PROGRESS_TEXT_SIZE], amount[PROGRESS_TEXT_SIZE], rate[PROGRESS_TEXT_SIZE], rest[64];
+        double elapsed = progress_now() - p->started;
+        uint64_t done = entries(p), moved = bytes(p);
+
+        progress_count(done, count);
+        estimate(p, elapsed, done, rest, sizeof(rest));
+        switch (p->step) {
+        case PROGRESS_TRANSFER:
+                progress_bytes(moved, amount);
+                progress_bytes(elapsed > 0 ? (uint64_t)((double)moved / elapsed) : 0, rate);
+                snprintf(out, size, "transfer: %s entries, %s read, %s/s%s", count, amount, rate, rest);
+                break;
+        case PROGRESS_SNAPSHOT:
+                snprintf(out, size, "snapshot: %s entries%s", count, rest);
+                break;
+        case PROGRESS_REMOVE:
+                snprintf(out, size, "removing old snapshots: %s entries", count);
+                break;
+        case PROGRESS_SYNC:
+                snprintf(out, size, "waiting for the disk");
+                break;
+        }
+}
+
+void progress_tick(void *progress)
+{
+        char line[COLUMNS_MAX + 1];
+
+        describe(progress, line, sizeof(line));
+        /* The last column stays free: some terminals go to the next line after writing it. */
+        line[terminal_columns() - 1] = '\0';
+        log_status(line);
+}
+
+void progress_end(struct progress *p)
+{
+        p->expected = 0;
+        log_status(NULL);
+}
+
+const char *progress_count(uint64_t n, char out[PROGRESS_TEXT_SIZE])
+{
+        char digits[PROGRESS_TEXT_SIZE], *to = out;
+        int length = snprintf(digits, sizeof(digits), "%" PRIu64, n);
+
+        for (int i = 0; i < length; i++) {
+                if (i > 0 && (length - i) % 3 == 0)
+                        *to++ = ',';
+                *to++ = digits[i];
+        }
+        *to = '\0';
+        return out;
+}
+
+const char *progress_bytes(uint64_t amount, char out[PROGRESS_TEXT_SIZE])
+{
+        static const char units[] = "KMGTPE";
+        double value = (double)amount / 1024;
+        size_t unit = 0;
+
+        if (amount < 1024) {
+                snprintf(out, PROGRESS_TEXT_SIZE, "%" PRIu64 " bytes", amount);
+                return out;
+        }
+        for (; value >= 999.95 && unit + 2 < sizeof(units); unit++)
+                value /= 1024;
+        snprintf(out, PROGRESS_TEXT_SIZE, "%.1f %ciB", value, units[unit]);
+        return out;
+}
+
+const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE])
+{
+        unsigned long whole = (unsigned long)(seconds + 0.5);
+
+        if (seconds < 10)
+                snprintf(out, PROGRESS_TEXT_SIZE, "%.1f s", seconds);
+        else if (whole < 60)
+                snprintf(out, PROGRESS_TEXT_SIZE, "%lu s", whole);
+        else if (whole < 3600)
+                snprintf(out, PROGRESS_TEXT_SIZE, "%lu:%02lu", whole / 60, whole % 60);
+        else
+                snprintf(out, PROGRESS_TEXT_SIZE, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
+        return out;
+}

@@ -1,0 +1,36 @@
+/* The live line on a terminal: what is being done, how much of it, how fast, how long still. */
+#pragma once
+
+#include "base/util.h"
+
+struct progress;
+struct report;
+
+enum progress_step { PROGRESS_TRANSFER, PROGRESS_SNAPSHOT, PROGRESS_REMOVE, PROGRESS_SYNC };
+
+int progress_new(struct progress **ret, const struct report *report);
+struct progress *progress_free(struct progress *p);
+DEFINE_FREEP(struct progress, progress_free)
+
+/* A step begins; @expected is how many entries it will see, 0 when that is not known. */
+void progress_begin(struct progress *p, enum progress_step step, uint64_t expected);
+
+/* Show where it is now; @progress is a struct progress (see struct crew_config). Cheap enough for every tick. */
+void progress_tick(void *progress);
+
+/* The step is over: the line goes away. */
+void progress_end(struct progress *p);
+
+/* ---- numbers for people; all return @out ---- */
+
+enum { PROGRESS_TEXT_SIZE = 32 };
+
+/* 1,234,567 */
+const char *progress_count(uint64_t n, char out[PROGRESS_TEXT_SIZE]);
+/* 999 bytes, 1.5 KiB, 23.4 GiB */
+const char *progress_bytes(uint64_t bytes, char out[PROGRESS_TEXT_SIZE]);
+/* 0.4 s, 12 s, 3:05, 1:02:03 */
+const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE]);
+
+/* Seconds of a clock that never jumps. */
+double progress_now(void);

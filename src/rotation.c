@@ -1,0 +1,148 @@
+/*
+ * The scheme comes from the command line or --config, else from the files of rotate-backups. Their section for this
+ * directory protects in any case: its lists hold, and where it refuses, nothing is removed.
+ */
+#include "rotation.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "destination.h"
+#include "ioclass.h"
+#include "options.h"
+#include "rotate/calendar.h"
+#include "rotate/scheme.h"
+#include "rotate/schemefile.h"
+
+#include <errno.h>
+#include <time.h>
+
+static int load(struct schemefile *ret, const struct destination *d, const struct options *o, struct err *err)
+{
+        const struct schemefile_places places = { .root = "", .home = getenv("HOME") };
+        int r = schemefile_load(ret, d->parent ? d->parent : "/", &places, err);
+
+        if (r < 0)
+                return r;
+        if (o->scheme_given)
+                ret->scheme = scheme_default;
+        options_scheme(o, &ret->scheme);
+        r = scheme_check(&ret->scheme, err);
+        if (r < 0)
+                schemefile_deinit(ret);
+        return r;
+}
+
+int rotation_check(const struct destination *d, const struct options *o, struct err *err)
+{
+        struct schemefile file;
+        int r = load(&file, d, o, err);
+
+        if (r == 0)
+                schemefile_deinit(&file);
+        return r;
+}
+
+/* Newest last, as scheme_mark() leaves them. */
+static int mark(const struct schemefile *file, const struct destination_snapshots *list, struct scheme_item **ret,
+                struct err *err)
+{
+        struct scheme_item *items = calloc(list->count + 1, sizeof(*items));
+        int64_t now;
+
+        if (!items)
+                return err_oom(err);
+        /* Taken after the run's own snapshot was made, or that would be one of the future. */
+        if (!calendar_local(time(NULL), &now))
+                now = INT64_MAX;
+        for (size_t i = 0; i < list->count; i++) {
+                const struct destination_snapshot *s = &list->items[i];
+
+                items[i] = (struct scheme_item){
+                        .name = s->name,
+                        .time = s->time,
+                        .complete = s->complete,
+                        .own = s->own,
+                        .ignored = !schemefile_selects(file, s->name),
+                };
+        }
+        scheme_mark(&file->scheme, now, items, list->count);
+        *ret = items;
+        return 0;
+}
+
+static int remove_one(struct destination *d, const struct options *o, struct report *report, const char *name,
+                      struct err *err)
+{
+        int r = stop_check(err);
+
+        if (r == 0 && !o->dry_run)
+                r = d->ops->remove(d, name, err);
+        if (r == 0)
+                report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
+        return r;
+}
+
+static int act(struct destination *d, const struct options *o, struct report *report, const struct scheme_item *items,
+               size_t count, struct rotation_result *ret, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < count && r == 0; i++) {
+                char verdict[SCHEME_VERDICT_SIZE];
+
+                scheme_verdict(items[i].reasons, verdict);
+                log_debug("snapshot %s %s", items[i].name, verdict);
+                if (items[i].reasons & 1U << SCHEME_FUTURE)
+                        log_warning(
+                                "snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
+                                items[i].name);
+                if (items[i].reasons != 0) {
+                        report_change_for(report, REPORT_VERB_KEPT, items[i].name, strchr(verdict, ' ') + 1);
+                        ret->preserved++;
+                        continue;
+                }
+                r = remove_one(d, o, report, items[i].name, err);
+                ret->removed += r == 0;
+        }
+        return r;
+}
+
+static int rotate(struct destination *d, const struct options *o, struct report *report, const struct schemefile *file,
+                  struct rotation_result *ret, struct err *err)
+{
+        struct destination_snapshots list;
+        struct scheme_item *items = NULL;
+        int r = d->ops->list(d, &list, err);
+
+        if (r < 0)
+                return r;
+        r = mark(file, &list, &items, err);
+        if (r == 0) {
+                int before = ioclass_lower(o->ionice);
+
+                r = act(d, o, report, items, list.count, ret, err);
+                ioclass_restore(before);
+                free(items);
+        }
+        destination_snapshots_deinit(&list);
+        return r;
+}
+
+int rotation_run(struct destination *d, const struct options *o, struct report *report, struct rotation_result *ret,
+                 struct err *err)
+{
+        struct schemefile file;
+        int r = load(&file, d, o, err);
+
+        *ret = (struct rotation_result){ .preserved = 0 };
+        if (r < 0)
+                return r;
+        if (file.refusal)
+                log_warning("nothing is rotated: %s", file.refusal);
+        else
+                r = rotate(d, o, report, &file, ret, err);
+        schemefile_deinit(&file);
+        return r;
+}

@@ -1,0 +1,228 @@
+/*
+ * The steps (SPEC: lock, unlock and mount; look; transfer; snapshot; rotate; undo), whose first half is the business of
+ * the destination:
+ *
+ *      prepare -> transfer -> snapshot -> rotate -> release
+ *
+ * release comes whatever happens before. An error ends the steps; a stop request does too, as an error.
+ */
+#include "run.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "destination.h"
+#include "ioclass.h"
+#include "options.h"
+#include "progress.h"
+#include "rotation.h"
+#include "transfer/filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct run {
+        const struct options *options;
+        struct report *report;
+        struct filter *filter;
+        struct progress *progress;
+        struct destination *destination;
+        struct destination_config config;
+        struct rotation_result rotated;
+        bool has_rotated;
+        double started;
+};
+
+/* ---- what is told at the end of each step ---- */
+
+static void tell_transfer(const struct run *run, double seconds)
+{
+        static const enum report_count counts[] = { REPORT_NEW, REPORT_CHANGED, REPORT_METADATA, REPORT_LINKED,
+                                                    REPORT_DELETED };
+        char number[ARRAY_SIZE(counts)][PROGRESS_TEXT_SIZE], entries[PROGRESS_TEXT_SIZE], size[PROGRESS_TEXT_SIZE],
+                copied[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE],
+                vanished[PROGRESS_TEXT_SIZE + 16] = "", count[PROGRESS_TEXT_SIZE];
+
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+                progress_count(report_get(run->report, counts[i]), number[i]);
+        if (report_vanished_count(run->report) > 0)
+                snprintf(vanished, sizeof(vanished), ", %s vanished",
+                         progress_count(report_vanished_count(run->report), count));
+        log_info("transfer: %s entries (%s) in %s; %s new, %s changed, %s metadata only, %s linked, %s deleted%s; %s "
+                 "copied",
+                 progress_count(report_get(run->report, REPORT_ENTRIES), entries),
+                 progress_bytes(report_get(run->report, REPORT_BYTES), size), progress_duration(seconds, time),
+                 number[0], number[1], number[2], number[3], number[4], vanished,
+                 progress_bytes(report_get(run->report, REPORT_COPIED_BYTES), copied));
+}
+
+static void tell_rotation(const struct run *run, double seconds)
+{
+        char time[PROGRESS_TEXT_SIZE], removed[PROGRESS_TEXT_SIZE], preserved[PROGRESS_TEXT_SIZE];
+
+        log_info("rotation: %s snapshots %s, %s preserved, in %s", progress_count(run->rotated.removed, removed),
+                 run->options->dry_run ? "would be removed" : "removed",
+                 progress_count(run->rotated.preserved, preserved), progress_duration(seconds, time));
+}
+
+/* The last line of a run. */
+static void tell_end(const struct run *run)
+{
+        const char *what = run->options->dry_run ? "dry run" : run->options->backup ? "backup" : "run";
+        char time[PROGRESS_TEXT_SIZE], items[PROGRESS_TEXT_SIZE];
+
+        progress_duration(progress_now() - run->started, time);
+        if (stop_signal() != 0)
+                log_error("%s ended by signal %s after %s", what, sigabbrev_np(stop_signal()), time);
+        else if (report_has_failed(run->report))
+                log_error("%s failed after %s", what, time);
+        else if (report_items(run->report) > 0)
+                log_warning(
+                        "%s done in %s, but incomplete: %s files or directories could not be read or stored in full",
+                        what, time, progress_count(report_items(run->report), items));
+        else if (report_is_partial(run->report))
+                log_warning("%s done in %s, but incomplete: the destination cannot hold all of it", what, time);
+        else
+                log_info("%s complete in %s", what, time);
+}
+
+/* ---- steps ---- */
+
+static int prepare_filter(struct run *run, struct err *err)
+{
+        const struct options *o = run->options;
+        _cleanup_(freep) char *source = realpath(o->source, NULL);
+        int r;
+
+        if (!source && o->backup)
+                return err_run(err, -errno, "read the source directory", o->source);
+        r = filter_new(&run->filter, source ? source : o->source, err);
+        for (size_t i = 0; i < o->exclude_count && r == 0; i++)
+                r = filter_exclude(run->filter, o->excludes[i], err);
+        return r == 0 ? filter_add_default_excludes(run->filter, err) : r;
+}
+
+static int do_transfer(struct run *run, struct err *err)
+{
+        double started = progress_now();
+        int r = run->destination->ops->transfer(run->destination, err);
+
+        if (r == 0)
+                tell_transfer(run, progress_now() - started);
+        return r;
+}
+
+static int do_snapshot(struct run *run, struct err *err)
+{
+        double started = progress_now();
+        char count[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE];
+        int r = run->destination->ops->snapshot(run->destination, err);
+
+        if (r == 0 && !run->options->dry_run)
+                log_info("snapshot: '%s' with %s entries in %s", run->destination->made,
+                         progress_count(report_get(run->report, REPORT_SNAPSHOT), count),
+                         progress_duration(progress_now() - started, time));
+        return r;
+}
+
+static int do_rotate(struct run *run, struct err *err)
+{
+        double started = progress_now();
+        int r = rotation_run(run->destination, run->options, run->report, &run->rotated, err);
+
+        run->has_rotated = true;
+        if (r == 0)
+                tell_rotation(run, progress_now() - started);
+        return r;
+}
+
+static bool is_full(int r)
+{
+        return r == -ENOSPC || r == -EDQUOT;
+}
+
+/* On a full disk what the scheme removes anyway is removed first, and the transfer goes on. */
+static int transfer_with_room(struct run *run, struct err *err)
+{
+        int r = do_transfer(run, err);
+
+        if (!is_full(r) || !run->options->rotate || run->options->dry_run)
+                return r;
+        log_warning("%s: removing first what the rotation scheme does not preserve", err->text);
+        err_drop(err, "tried again after making room");
+        r = do_rotate(run, err);
+        if (r < 0)
+                return r;
+        if (run->rotated.removed == 0) {
+                err_runf(err, -ENOSPC, "the destination is full");
+                return err_hint(err, "no snapshot is left that the scheme would remove; free some space or change it");
+        }
+        return do_transfer(run, err);
+}
+
+static int do_steps(struct run *run, struct err *err)
+{
+        const struct options *o = run->options;
+        int r = run->destination->ops->prepare(run->destination, err);
+
+        if (r == 0 && o->rotate)
+                r = rotation_check(run->destination, o, err);
+        if (r == 0 && o->daemon == OPTIONS_DAEMON_FAILED)
+                return err_runf(err, -EIO, "the transfer to this daemon failed (RSYNC_EXIT_STATUS): nothing is done");
+        if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE)
+                report_mark_partial(run->report);
+        if (r == 0 && o->backup)
+                r = transfer_with_room(run, err);
+        if (r == 0)
+                r = stop_check(err);
+        if (r == 0 && o->snapshot)
+                r = do_snapshot(run, err);
+        if (r == 0)
+                r = stop_check(err);
+        if (r == 0 && o->rotate)
+                r = do_rotate(run, err);
+        return r;
+}
+
+static int prepare(struct run *run, struct err *err)
+{
+        int r = ioclass_set(run->options->ionice, err);
+
+        if (r == 0)
+                r = prepare_filter(run, err);
+        if (r == 0 && progress_new(&run->progress, run->report) < 0)
+                r = err_oom(err);
+        if (r < 0)
+                return r;
+        run->config = (struct destination_config){
+                .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
+        };
+        return destination_local_new(&run->destination, &run->config, err);
+}
+
+static void fail(struct run *run, struct err *err)
+{
+        if (is_full(err->code) && !err->hint[0])
+                err_hint(err, "what was transferred stays, the next run continues from there");
+        report_failure(run->report, err);
+}
+
+void run(const struct options *o, struct report *report)
+{
+        struct run run = { .options = o, .report = report, .started = progress_now() };
+        ERR_LOCAL(err);
+        int r = prepare(&run, &err);
+
+        if (r == 0)
+                r = do_steps(&run, &err);
+        if (r < 0)
+                fail(&run, &err);
+        if (run.destination && run.destination->ops->release(run.destination, &err) < 0)
+                fail(&run, &err);
+        tell_end(&run);
+        destination_free(run.destination);
+        progress_free(run.progress);
+        filter_free(run.filter);
+}

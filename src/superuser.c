@@ -1,0 +1,61 @@
+/*
+ * sudo starts with a clean environment: what the run depends on is named, and a DESTINATION that came from
+ * $RSYNC_MODULE_PATH becomes an argument.
+ */
+#include "superuser.h"
+
+#include "base/err.h"
+#include "base/privileges.h"
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+
+static bool is_privileged(void)
+{
+        return privilege_held(PRIVILEGE_READ_ALL) && privilege_held(PRIVILEGE_WRITE_ALL) &&
+               privilege_held(PRIVILEGE_CHOWN) && privilege_held(PRIVILEGE_OWNER);
+}
+
+static int execute(char **arguments, struct err *err)
+{
+        execvp(arguments[0], arguments);
+        err_run(err, -errno, "execute", arguments[0]);
+        if (err->code == -ENOENT) {
+                err_clear(err);
+                err_runf(err, -EPERM, "superuser privileges are needed, and there is no sudo to get them");
+        }
+        return err_hint(err, "run this as root, or with --no-sudo keep what an ordinary user can");
+}
+
+int superuser_become(const struct options *o, int argc, char **argv, struct err *err)
+{
+        static char sudo[] = "sudo", end_of_options[] = "--",
+                    keep[] = "--preserve-env=SSH_AUTH_SOCK,RSYNC_PASSWORD,NO_COLOR,RSYNC_MODULE_PATH,RSYNC_EXIT_STATUS";
+        enum { EXTRA = 8 };
+        char self[PATH_MAX];
+        char **arguments;
+        ssize_t n;
+        int used = 0, r;
+
+        if (o->no_sudo || geteuid() == 0 || is_privileged())
+                return 0;
+        n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        arguments = calloc((size_t)argc + EXTRA, sizeof(*arguments));
+        if (n < 0 || !arguments) {
+                free(arguments);
+                return err_run(err, n < 0 ? -errno : -ENOMEM, "find the program itself", NULL);
+        }
+        self[n] = '\0';
+        arguments[used++] = sudo;
+        arguments[used++] = keep;
+        arguments[used++] = end_of_options;
+        arguments[used++] = self;
+        for (int i = 1; i < argc; i++)
+                arguments[used++] = argv[i];
+        if (o->destination_from_environment)
+                arguments[used++] = o->destination.path;
+        r = execute(arguments, err);
+        free(arguments);
+        return r;
+}
