@@ -93,7 +93,7 @@ static int copy_stretch(struct job *j, uint64_t at, uint64_t end)
                 if (c->progress)
                         c->progress(c->context, (uint64_t)n);
                 if ((size_t)n < want)
-                        return CONTENT_SHORT;
+                        return ftruncate(c->to, (off_t)at) < 0 ? fail(j, CONTENT_SIDE_TO, -errno) : CONTENT_SHORT;
                 drop_behind(j, at, false);
         }
         return 0;
@@ -107,6 +107,9 @@ static int copy_stretches(struct job *j)
 
         if (!c->has_holes)
                 return copy_stretch(j, 0, c->size);
+        /* First the size: XFS would allocate what lies between two writes beyond the end. */
+        if (ftruncate(c->to, (off_t)c->size) < 0)
+                return fail(j, CONTENT_SIDE_TO, -errno);
         while (r == 0 && at < c->size) {
                 r = find_data(c->from, at, c->size, &from, &to);
                 if (r < 0)
@@ -114,8 +117,6 @@ static int copy_stretches(struct job *j)
                 r = copy_stretch(j, from, to);
                 at = to;
         }
-        if (r == 0 && ftruncate(c->to, (off_t)c->size) < 0)
-                return fail(j, CONTENT_SIDE_TO, -errno);
         return r;
 }
 

@@ -216,6 +216,9 @@ bool xattr_is_kept(const char *name)
         /* security.evm is a signature over the inode itself: it cannot be right for a copy. */
         if (str_equal(name, "security.evm"))
                 return false;
+        /* XFS shows the ACLs a second time, under the names of IRIX. */
+        if (str_starts(name, "trusted.SGI_ACL_"))
+                return false;
         return !str_starts(name, "system.") || xattr_is_acl(name);
 }
 
