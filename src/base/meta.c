@@ -67,32 +67,47 @@ static int read_mode(const struct meta_place *p, mode_t *ret)
         return 0;
 }
 
-/* Return 1 when something was changed. Capabilities are left for last: see apply_capability(). */
-static int apply_xattrs(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have)
+static bool is_set_apart(const char *name, bool acls)
 {
-        int changed = 0, r;
+        return str_equal(name, capability) || xattr_is_acl(name) != acls;
+}
 
-        for (size_t i = 0; i < have->count; i++) {
+/* Set what differs, of ACLs or of all but them. Return 1 when something was changed, 0, or -errno. */
+static int apply_kind(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have, bool acls)
+{
+        int changed = 0, r = 0;
+
+        for (size_t i = 0; i < have->count && r == 0; i++) {
                 const char *name = have->items[i].name;
 
-                if (str_equal(name, capability) || xattrs_find(want, name))
+                if (is_set_apart(name, acls) || xattrs_find(want, name))
                         continue;
                 r = remove_xattr(p, name);
-                if (r < 0)
-                        return r;
                 changed = 1;
         }
-        for (size_t i = 0; i < want->count; i++) {
+        for (size_t i = 0; i < want->count && r == 0; i++) {
                 const struct xattr *x = &want->items[i], *old = xattrs_find(have, x->name);
 
-                if (str_equal(x->name, capability) || (old && xattr_equal(old, x)))
+                if (is_set_apart(x->name, acls) || (old && xattr_equal(old, x)))
                         continue;
                 r = set_xattr(p, x);
-                if (r < 0)
-                        return r;
                 changed = 1;
         }
-        return changed;
+        return r < 0 ? r : changed;
+}
+
+/*
+ * The user.* attributes of a file are for those who may write it, which an ordinary user may have denied himself: then
+ * he gives himself leave for the time being. ACLs come after them for the same reason. Capabilities are left for last.
+ */
+static int apply_xattrs(const struct meta_place *p, const struct entry *want, const struct entry *have)
+{
+        int others = apply_kind(p, &want->xattrs, &have->xattrs, false), acls;
+
+        if (others == -EACCES && meta_set_mode(p, have->mode | S_IWUSR) == 0)
+                others = apply_kind(p, &want->xattrs, &have->xattrs, false);
+        acls = others < 0 ? others : apply_kind(p, &want->xattrs, &have->xattrs, true);
+        return acls < 0 ? acls : others | acls;
 }
 
 static int apply_capability(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have,
@@ -132,7 +147,7 @@ int meta_apply(const struct meta_place *p, const struct entry *want, const struc
                         return r;
         }
         *ret_failed = "set the extended attributes of";
-        changed = apply_xattrs(p, &want->xattrs, &have->xattrs);
+        changed = apply_xattrs(p, want, have);
         if (changed < 0)
                 return changed;
         r = apply_capability(p, &want->xattrs, &have->xattrs, new_owner);
