@@ -35,9 +35,9 @@ back_up_and_judge
 for ((round = 1; round <= rounds; round++)); do
         as_user "$PYTHON" "$judge/torture.py" mutate "$src" --seed $((seed * 1000 + round)) --unprivileged \
                 >"$tmp/mutations" || fail "cannot mutate $src"
-        (back_up_and_judge) || {
-                cat "$tmp/mutations"
-                fail "seed $seed, round $round (its mutations are above)"
+        (back_up_and_judge) 2>"$tmp/failure" || {
+                cat "$tmp/mutations" "$tmp/failure"
+                fail "seed $seed, round $round (above are its mutations)"
         }
 done
 
