@@ -62,7 +62,7 @@ static int save_state(struct local *l, struct err *err)
         return r;
 }
 
-/* What was removed need not be remembered before the next time something is. */
+/* By trying, once a run. */
 static int find_limits(struct local *l, struct err *err)
 {
         const struct options *o = options_of(l);
@@ -73,6 +73,9 @@ static int find_limits(struct local *l, struct err *err)
                 return 0;
         r = limits_probe(&l->limits, dirfd, !o->dry_run, o->no_sudo, err);
         l->limits_known = r == 0;
+        if (r == 0 && l->limits.granularity_ns > 1000)
+                log_info("the destination keeps times to %u microseconds, they are compared like that",
+                         l->limits.granularity_ns / 1000);
         return r;
 }
 
@@ -456,6 +459,23 @@ static int local_snapshot(struct destination *d, struct err *err)
 
 /* ---- snapshots that exist ---- */
 
+/* The snapshot that a dry run would have made takes part in what it would do next. */
+static int add_imagined(struct destination_snapshots *list, const char *name, struct err *err)
+{
+        struct destination_snapshot s = { .complete = true, .own = true };
+        struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+
+        if (items)
+                list->items = items;
+        s.name = items && names_parse(name, &s.time) ? strdup(name) : NULL;
+        if (!s.name) {
+                destination_snapshots_deinit(list);
+                return err_oom(err);
+        }
+        items[list->count++] = s;
+        return 0;
+}
+
 static int local_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
 {
         struct local *l = self(d);
@@ -463,6 +483,8 @@ static int local_list(struct destination *d, struct destination_snapshots *ret, 
 
         for (size_t i = 0; r == 0 && i < ret->count; i++)
                 ret->items[i].own = str_equal(ret->items[i].name, d->made);
+        if (r == 0 && options_of(l)->dry_run && d->made[0])
+                r = add_imagined(ret, d->made, err);
         return r;
 }
 

@@ -161,8 +161,15 @@ static int check_sibling(const struct local_place *p, struct err *err)
 
 static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
 {
+        _cleanup_(freep) char *above = path_parent(p->parent);
+        struct stat st;
+
         if (!o->backup && p->parent_fd < 0)
                 return err_run(err, -ENOENT, "open directory", p->parent);
+        if (p->parent_fd < 0 && above && stat(above, &st) < 0) {
+                err_run(err, -errno, "create the destination in", above);
+                return err_hint(err, "only the destination and its parent are created; is a disk missing there?");
+        }
         if (!o->backup && o->snapshot && p->latest_fd < 0) {
                 err_run(err, -ENOENT, "take a snapshot of", p->path);
                 return err_hint(err, "there is no backup yet");

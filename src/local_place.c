@@ -143,12 +143,8 @@ int local_place_open(struct local_place *p, const char *path, bool dry_run, stru
 
 static int create_parent(struct local_place *p, struct err *err)
 {
-        if (mkdir(p->parent, 0700) < 0 && errno != EEXIST) {
-                err_run(err, -errno, "create directory", p->parent);
-                if (err->code == -ENOENT)
-                        err_hint(err, "only the destination and its parent are created; is a disk missing there?");
-                return err->code;
-        }
+        if (mkdir(p->parent, 0700) < 0 && errno != EEXIST)
+                return err_run(err, -errno, "create directory", p->parent);
         p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (p->parent_fd < 0)
                 return err_run(err, -errno, "open directory", p->parent);

@@ -83,7 +83,7 @@ static void tell_end(const struct run *run)
                         "%s done in %s, but incomplete: %s files or directories could not be read or stored in full",
                         what, time, progress_count(report_items(run->report), items));
         else if (report_is_partial(run->report))
-                log_warning("%s done in %s, but incomplete: the destination cannot hold all of it", what, time);
+                log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
         else
                 log_info("%s complete in %s", what, time);
 }
@@ -165,14 +165,18 @@ static int transfer_with_room(struct run *run, struct err *err)
 static int do_steps(struct run *run, struct err *err)
 {
         const struct options *o = run->options;
-        int r = run->destination->ops->prepare(run->destination, err);
+        int r;
 
+        if (o->daemon == OPTIONS_DAEMON_FAILED)
+                return err_runf(err, -EIO,
+                                "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS): nothing is done");
+        r = run->destination->ops->prepare(run->destination, err);
         if (r == 0 && o->rotate)
                 r = rotation_check(run->destination, o, err);
-        if (r == 0 && o->daemon == OPTIONS_DAEMON_FAILED)
-                return err_runf(err, -EIO, "the transfer to this daemon failed (RSYNC_EXIT_STATUS): nothing is done");
-        if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE)
+        if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
+                log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);
+        }
         if (r == 0 && o->backup)
                 r = transfer_with_room(run, err);
         if (r == 0)

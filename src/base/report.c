@@ -61,6 +61,11 @@ uint64_t report_get(const struct report *r, enum report_count count)
         return atomic_load_explicit(&r->counts[count], memory_order_relaxed);
 }
 
+void report_restart(struct report *r, enum report_count count)
+{
+        atomic_store(&r->counts[count], 0);
+}
+
 void report_item(struct report *r, struct err *err)
 {
         atomic_fetch_add(&r->items, 1);

@@ -76,6 +76,8 @@ DEFINE_FREEP(struct report, report_free)
 
 void report_add(struct report *r, enum report_count count, uint64_t n);
 uint64_t report_get(const struct report *r, enum report_count count);
+/* Begin again at 0: what is counted is gone through once more. */
+void report_restart(struct report *r, enum report_count count);
 
 /* One entry is lost or incomplete: log it, count it, mark the run partial, empty @err (which is of kind ERR_ITEM). */
 void report_item(struct report *r, struct err *err);

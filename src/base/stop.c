@@ -14,12 +14,16 @@ static _Thread_local bool is_main_thread;
 
 int stop_init(struct err *err)
 {
+        static const int wanted[] = { SIGINT, SIGTERM, SIGHUP };
+        struct sigaction action;
         sigset_t signals;
 
         sigemptyset(&signals);
-        sigaddset(&signals, SIGINT);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGHUP);
+        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+                /* What our parent had us ignore stays ignored: nohup(1), or a background job of a plain shell. */
+                if (sigaction(wanted[i], NULL, &action) < 0 || action.sa_handler != SIG_IGN)
+                        sigaddset(&signals, wanted[i]);
+        }
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
                 return err_run(err, -errno, "block signals", NULL);
         signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -650,8 +650,11 @@ static int run_once(struct update *u, struct err *err)
         static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = free };
         const struct update_config *c = u->config;
         struct task root, *data;
-        int r = update_root(u, &root, err);
+        int r;
 
+        report_restart(c->report, REPORT_ENTRIES);
+        report_restart(c->report, REPORT_BYTES);
+        r = update_root(u, &root, err);
         if (r < 0)
                 return r;
         data = malloc(sizeof(*data));
