@@ -191,8 +191,7 @@ static void warn_of_readers(const struct local_place *p)
         struct stat st;
 
         if (p->parent_fd >= 0 && geteuid() == 0 && fstat(p->parent_fd, &st) == 0 && (st.st_mode & S_IXOTH))
-                log_warning("'%s' can be searched by everybody, and its snapshots hold files of all users; "
-                            "'chmod 700' would close it",
+                log_warning("everybody can look into '%s', where snapshots hold files of all users; chmod 700 it",
                             show(p->parent, shown));
 }
 

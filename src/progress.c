@@ -86,47 +86,54 @@ static size_t terminal_columns(void)
         return size_min(size.ws_col, COLUMNS_MAX);
 }
 
-/* ", 45 %, 0:12 left", or nothing when it cannot be told. */
-static void estimate(const struct progress *p, double elapsed, uint64_t done, char *out, size_t size)
+/* " (45 %)", and ", 0:12 left" once that can be told. */
+static void estimate(const struct progress *p, double elapsed, uint64_t done, char percent[PROGRESS_TEXT_SIZE],
+                     char left[2 * PROGRESS_TEXT_SIZE])
 {
-        char left[PROGRESS_TEXT_SIZE];
+        char duration[PROGRESS_TEXT_SIZE];
         double part;
 
-        *out = '\0';
+        *percent = *left = '\0';
         if (p->expected == 0 || done >= p->expected)
                 return;
         part = (double)done / (double)p->expected;
-        if (elapsed < ESTIMATE_AFTER || part < 0.01)
-                snprintf(out, size, ", %.0f %%", part * 100);
-        else
-                snprintf(out, size, ", %.0f %%, %s left", part * 100,
-                         progress_duration(elapsed * (1 - part) / part, left));
+        snprintf(percent, PROGRESS_TEXT_SIZE, " (%.0f %%)", part * 100);
+        if (elapsed >= ESTIMATE_AFTER && part >= 0.01)
+                snprintf(left, 2 * PROGRESS_TEXT_SIZE, ", %s left",
+                         progress_duration(elapsed * (1 - part) / part, duration));
+}
+
+/* ", 1.2 GiB at 80.0 MiB/s", when anything was read at all. */
+static void describe_bytes(uint64_t moved, double elapsed, char out[3 * PROGRESS_TEXT_SIZE])
+{
+        char amount[PROGRESS_TEXT_SIZE], rate[PROGRESS_TEXT_SIZE];
+
+        *out = '\0';
+        if (moved > 0 && elapsed > 0)
+                snprintf(out, 3 * PROGRESS_TEXT_SIZE, ", %s at %s/s", progress_bytes(moved, amount),
+                         progress_bytes((uint64_t)((double)moved / elapsed), rate));
 }
 
 static void describe(const struct progress *p, char *out, size_t size)
 {
-        char count[PROGRESS_TEXT_SIZE], amount[PROGRESS_TEXT_SIZE], rate[PROGRESS_TEXT_SIZE], rest[64];
+        static const char *const names[] = {
+                [PROGRESS_TRANSFER] = "transfer",
+                [PROGRESS_SNAPSHOT] = "snapshot",
+                [PROGRESS_REMOVE] = "removing what is not preserved",
+        };
+        char count[PROGRESS_TEXT_SIZE], percent[PROGRESS_TEXT_SIZE], left[2 * PROGRESS_TEXT_SIZE],
+                moved[3 * PROGRESS_TEXT_SIZE] = "";
         double elapsed = progress_now() - p->started;
-        uint64_t done = entries(p), moved = bytes(p);
+        uint64_t done = entries(p);
 
-        progress_count(done, count);
-        estimate(p, elapsed, done, rest, sizeof(rest));
-        switch (p->step) {
-        case PROGRESS_TRANSFER:
-                progress_bytes(moved, amount);
-                progress_bytes(elapsed > 0 ? (uint64_t)((double)moved / elapsed) : 0, rate);
-                snprintf(out, size, "transfer: %s entries, %s read, %s/s%s", count, amount, rate, rest);
-                break;
-        case PROGRESS_SNAPSHOT:
-                snprintf(out, size, "snapshot: %s entries%s", count, rest);
-                break;
-        case PROGRESS_REMOVE:
-                snprintf(out, size, "removing old snapshots: %s entries", count);
-                break;
-        case PROGRESS_SYNC:
-                snprintf(out, size, "waiting for the disk");
-                break;
+        if (p->step == PROGRESS_SYNC) {
+                snprintf(out, size, "waiting for the disk to have written everything");
+                return;
         }
+        estimate(p, elapsed, done, percent, left);
+        if (p->step == PROGRESS_TRANSFER)
+                describe_bytes(bytes(p), elapsed, moved);
+        snprintf(out, size, "%s: %s entries%s%s%s", names[p->step], progress_count(done, count), percent, moved, left);
 }
 
 void progress_tick(void *progress)

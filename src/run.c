@@ -8,6 +8,7 @@
  */
 #include "run.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -37,32 +38,55 @@ struct run {
 
 /* ---- what is told at the end of each step ---- */
 
+/* "3 new, 1 deleted": what there was of each. */
+static void describe_changes(const struct report *report, struct buf *text)
+{
+        static const struct {
+                enum report_count count;
+                const char *name;
+        } kinds[] = {
+                { REPORT_NEW, "new" },       { REPORT_CHANGED, "changed" }, { REPORT_METADATA, "metadata only" },
+                { REPORT_LINKED, "linked" }, { REPORT_DELETED, "deleted" },
+        };
+        char number[PROGRESS_TEXT_SIZE];
+        uint64_t n;
+
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+                n = report_get(report, kinds[i].count);
+                if (n > 0)
+                        (void)buf_printf(text, "%s%s %s", text->size ? ", " : "", progress_count(n, number),
+                                         kinds[i].name);
+        }
+        if (text->size == 0)
+                (void)buf_puts(text, "none");
+        n = report_vanished_count(report);
+        if (n > 0)
+                (void)buf_printf(text, "; %s vanished meanwhile", progress_count(n, number));
+        n = report_unsteady_count(report);
+        if (n > 0)
+                (void)buf_printf(text, "; %s kept changing", progress_count(n, number));
+}
+
 static void tell_transfer(const struct run *run, double seconds)
 {
-        static const enum report_count counts[] = { REPORT_NEW, REPORT_CHANGED, REPORT_METADATA, REPORT_LINKED,
-                                                    REPORT_DELETED };
-        char number[ARRAY_SIZE(counts)][PROGRESS_TEXT_SIZE], entries[PROGRESS_TEXT_SIZE], size[PROGRESS_TEXT_SIZE],
-                copied[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE],
-                vanished[PROGRESS_TEXT_SIZE + 16] = "", count[PROGRESS_TEXT_SIZE];
+        _cleanup_(buf_deinit) struct buf changes = { .data = NULL };
+        char entries[PROGRESS_TEXT_SIZE], size[PROGRESS_TEXT_SIZE], copied[PROGRESS_TEXT_SIZE],
+                time[PROGRESS_TEXT_SIZE];
 
-        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-                progress_count(report_get(run->report, counts[i]), number[i]);
-        if (report_vanished_count(run->report) > 0)
-                snprintf(vanished, sizeof(vanished), ", %s vanished",
-                         progress_count(report_vanished_count(run->report), count));
-        log_info("transfer: %s entries (%s) in %s; %s new, %s changed, %s metadata only, %s linked, %s deleted%s; %s "
-                 "copied",
+        describe_changes(run->report, &changes);
+        log_info("transfer: %s entries, %s; %s copied in %s",
                  progress_count(report_get(run->report, REPORT_ENTRIES), entries),
-                 progress_bytes(report_get(run->report, REPORT_BYTES), size), progress_duration(seconds, time),
-                 number[0], number[1], number[2], number[3], number[4], vanished,
-                 progress_bytes(report_get(run->report, REPORT_COPIED_BYTES), copied));
+                 progress_bytes(report_get(run->report, REPORT_BYTES), size),
+                 progress_bytes(report_get(run->report, REPORT_COPIED_BYTES), copied),
+                 progress_duration(seconds, time));
+        log_info("changes: %s", buf_text(&changes));
 }
 
 static void tell_rotation(const struct run *run, double seconds)
 {
         char time[PROGRESS_TEXT_SIZE], removed[PROGRESS_TEXT_SIZE], preserved[PROGRESS_TEXT_SIZE];
 
-        log_info("rotation: %s snapshots %s, %s preserved, in %s", progress_count(run->rotated.removed, removed),
+        log_info("rotation: %s snapshots %s, %s preserved in %s", progress_count(run->rotated.removed, removed),
                  run->options->dry_run ? "would be removed" : "removed",
                  progress_count(run->rotated.preserved, preserved), progress_duration(seconds, time));
 }
@@ -121,7 +145,7 @@ static int do_snapshot(struct run *run, struct err *err)
         int r = run->destination->ops->snapshot(run->destination, err);
 
         if (r == 0 && !run->options->dry_run)
-                log_info("snapshot: '%s' with %s entries in %s", run->destination->made,
+                log_info("snapshot: '%s', %s entries in %s", run->destination->made,
                          progress_count(report_get(run->report, REPORT_SNAPSHOT), count),
                          progress_duration(progress_now() - started, time));
         return r;
