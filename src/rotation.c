@@ -81,6 +81,8 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
                 r = d->ops->remove(d, name, err);
         if (r == 0)
                 report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
+        if (r == 0 && !report_lists_changes(report))
+                log_info("removed snapshot '%s'", name);
         return r;
 }
 

@@ -206,7 +206,7 @@ void report_change_for(struct report *r, enum report_verb verb, const char *name
         if (!r->config.list_changes)
                 return;
         if (buf_printf(&line, "%-8s ", verb_text(verb)) < 0 || path_escape(&line, NULL, name) < 0 ||
-            (reasons && r->config.list_reasons && buf_printf(&line, " (%s)", reasons) < 0))
+            (reasons && buf_printf(&line, " (%s)", reasons) < 0))
                 return;
         (void)log_print(line.data);
 }
