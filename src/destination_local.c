@@ -360,6 +360,29 @@ static int local_transfer(struct destination *d, struct err *err)
 
 /* ---- snapshot ---- */
 
+static int rename_new(int dirfd, const char *from, const char *to)
+{
+        if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return -errno;
+        /* Without the flag: a directory is only ever renamed over an empty one. */
+        return renameat(dirfd, from, dirfd, to) < 0 ? -errno : 0;
+}
+
+/* Leave the name first: from then on it is no snapshot any more, whatever happens. Return 0 or -errno. */
+static int move_to_trash(struct local *l, const char *name, char *trash, size_t size)
+{
+        int r;
+
+        for (unsigned i = 1;; i++) {
+                snprintf(trash, size, LOCAL_PLACE_TRASH "%u", i);
+                r = rename_new(l->place.parent_fd, name, trash);
+                if (r != -EEXIST && r != -ENOTEMPTY)
+                        return r;
+        }
+}
+
 /* The moment as a name that is free. Two runs within one second: the second waits for the next one. */
 static int find_name(struct local *l, char name[NAMES_SIZE], struct err *err)
 {
@@ -383,6 +406,18 @@ static int find_name(struct local *l, char name[NAMES_SIZE], struct err *err)
         }
 }
 
+/* One that could not be removed when the run began must not keep all later snapshots from being made. */
+static int make_new(struct local *l)
+{
+        char trash[64];
+        int r = mkdirat(l->place.parent_fd, LOCAL_PLACE_NEW, 0700) < 0 ? -errno : 0;
+
+        if (r != -EEXIST)
+                return r;
+        r = move_to_trash(l, LOCAL_PLACE_NEW, trash, sizeof(trash));
+        return r < 0 ? r : mkdirat(l->place.parent_fd, LOCAL_PLACE_NEW, 0700) < 0 ? -errno : 0;
+}
+
 static int build(struct local *l, struct err *err)
 {
         _cleanup_(fd_closep) int fd = -1;
@@ -393,10 +428,10 @@ static int build(struct local *l, struct err *err)
                 .tick = progress_tick,
                 .tick_context = l->d.config->progress,
         };
-        int r;
+        int r = make_new(l);
 
-        if (mkdirat(l->place.parent_fd, LOCAL_PLACE_NEW, 0700) < 0)
-                return err_run_at(err, -errno, "create directory", l->place.parent, LOCAL_PLACE_NEW);
+        if (r < 0)
+                return err_run_at(err, r, "create directory", l->place.parent, LOCAL_PLACE_NEW);
         config.to_fd = fd = fd_open_at(l->place.parent_fd, LOCAL_PLACE_NEW, O_DIRECTORY);
         if (fd < 0)
                 return err_run_at(err, fd, "open directory", l->place.parent, LOCAL_PLACE_NEW);
@@ -404,16 +439,6 @@ static int build(struct local *l, struct err *err)
         r = snapshot_clone(&config, err);
         progress_end(l->d.config->progress);
         return r;
-}
-
-static int rename_new(int dirfd, const char *from, const char *to)
-{
-        if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
-                return 0;
-        if (errno != EINVAL && errno != ENOSYS)
-                return -errno;
-        /* Without the flag: a directory is only ever renamed over an empty one. */
-        return renameat(dirfd, from, dirfd, to) < 0 ? -errno : 0;
 }
 
 /* Record its outcome, have all of it on the disk, and give it its name. */
@@ -488,28 +513,14 @@ static int local_list(struct destination *d, struct destination_snapshots *ret, 
         return r;
 }
 
-/* Leave the name first: from then on it is no snapshot any more, whatever happens. */
-static int move_to_trash(struct local *l, const char *name, char *trash, size_t size, struct err *err)
-{
-        for (unsigned i = 1;; i++) {
-                int r;
-
-                snprintf(trash, size, LOCAL_PLACE_TRASH "%u", i);
-                r = rename_new(l->place.parent_fd, name, trash);
-                if (r == -EEXIST || r == -ENOTEMPTY)
-                        continue;
-                return r < 0 ? err_run_at(err, r, "remove the snapshot", l->place.parent, name) : 0;
-        }
-}
-
 static int local_remove(struct destination *d, const char *name, struct err *err)
 {
         struct local *l = self(d);
         char trash[64];
-        int r = move_to_trash(l, name, trash, sizeof(trash), err);
+        int r = move_to_trash(l, name, trash, sizeof(trash));
 
         if (r < 0)
-                return r;
+                return err_destination_at(err, r, "remove the snapshot", l->place.parent, name);
         state_drop_outcome(&l->place.state, name);
         l->state_changed = true;
         return remove_name(l, trash, name, err);

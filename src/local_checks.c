@@ -159,6 +159,27 @@ static int check_sibling(const struct local_place *p, struct err *err)
 
 /* ---- what there must be ---- */
 
+/* Hard links do not cross mounts, nor the borders of btrfs subvolumes. */
+static int check_mount_point(const struct local_place *p, const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        struct entry latest, parent;
+        int r;
+
+        if (p->latest_fd < 0)
+                return 0;
+        r = entry_stat_fd(&latest, p->latest_fd);
+        if (r == 0)
+                r = entry_stat_fd(&parent, p->parent_fd);
+        if (r < 0)
+                return err_run(err, r, "read the metadata of", p->path);
+        if (!latest.is_mount_point && (latest.dev == parent.dev || !o->snapshot))
+                return 0;
+        err_runf(err, -EXDEV, "'%s' is %s: no snapshots can lie beside it", show(p->path, shown),
+                 latest.is_mount_point ? "a mount point" : "on another filesystem than the directory above it");
+        return err_hint(err, "use '%s/latest'", shown);
+}
+
 static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
 {
         _cleanup_(freep) char *above = path_parent(p->parent);
@@ -213,6 +234,8 @@ int local_checks(const struct local_place *p, const struct options *o, struct er
         _cleanup_(fd_closep) int source_fd = -1;
         int r = check_exists(p, o, err);
 
+        if (r == 0)
+                r = check_mount_point(p, o, err);
         if (r == 0 && o->backup) {
                 source_fd = open(o->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (source_fd < 0)

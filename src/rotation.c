@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <time.h>
 
+enum { REMAINS = 1 };
+
 static int load(struct schemefile *ret, const struct destination *d, const struct options *o, struct err *err)
 {
         const struct schemefile_places places = { .root = "", .home = getenv("HOME") };
@@ -83,6 +85,11 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
                 report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
         if (r == 0 && !report_lists_changes(report))
                 log_info("removed snapshot '%s'", name);
+        /* One that cannot go, for want of a right to or because it is in use, does not keep the others. */
+        if (r < 0 && err->kind == ERR_ITEM) {
+                report_remains(report, err);
+                return REMAINS;
+        }
         return r;
 }
 
@@ -107,6 +114,7 @@ static int act(struct destination *d, const struct options *o, struct report *re
                 }
                 r = remove_one(d, o, report, items[i].name, err);
                 ret->removed += r == 0;
+                r = r == REMAINS ? 0 : r;
         }
         return r;
 }

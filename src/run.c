@@ -108,6 +108,9 @@ static void tell_end(const struct run *run)
                         what, time, progress_count(report_items(run->report), items));
         else if (report_is_partial(run->report))
                 log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
+        else if (report_remains_count(run->report) > 0)
+                log_warning("%s complete in %s, but %s files or directories could not be removed", what, time,
+                            progress_count(report_remains_count(run->report), items));
         else
                 log_info("%s complete in %s", what, time);
 }

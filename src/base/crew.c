@@ -108,7 +108,9 @@ static void unpin(struct crew *c, struct crew_slot *s)
 /* Open the directory of @s below @parent_fd and see that it is the one that is meant. Return a descriptor or -errno. */
 static int open_below(const struct crew_slot *s, int parent_fd, struct stat *st)
 {
-        _cleanup_(fd_closep) int fd = fd_open_at(parent_fd, s->dir->name, O_DIRECTORY);
+        bool is_source = s == &s->dir->slots[CREW_FROM];
+        _cleanup_(fd_closep) int fd = is_source ? fd_open_at(parent_fd, s->dir->name, O_DIRECTORY)
+                                                : fd_open_unmounted_at(parent_fd, s->dir->name, O_DIRECTORY);
 
         if (fd < 0)
                 return TAKE_FD(fd);

@@ -6,8 +6,8 @@
  * visit() works on one directory and adds its subdirectories; finish() is called after visit() of the directory and
  * finish() of its last child. One directory belongs to one worker at a time. A directory may exist in two trees at once
  * (where things come from and where they go): the crew opens each side relative to its parent, without following
- * symlinks, keeps a bounded number of descriptors open, and opens again what it had to close, checking that it is still
- * the same directory.
+ * symlinks (nor, on the side that is changed, into mounts), keeps a bounded number of descriptors open, and opens again
+ * what it had to close, checking that it is still the same directory.
  */
 #pragma once
 

@@ -81,7 +81,8 @@ static bool ends_the_run(int code)
 
 int err_destination_at(struct err *err, int code, const char *operation, const char *directory, const char *name)
 {
-        return describe(err, ends_the_run(code) ? ERR_RUN : ERR_ITEM, code, operation, directory, name);
+        describe(err, ends_the_run(code) ? ERR_RUN : ERR_ITEM, code, operation, directory, name);
+        return code == -EXDEV || code == -EBUSY ? err_hint(err, "is something mounted there?") : code;
 }
 
 int err_itemf(struct err *err, int code, const char *format, ...)

@@ -26,6 +26,21 @@ int fd_open_at(int dirfd, const char *name, int flags)
         return fd >= 0 ? fd : -errno;
 }
 
+int fd_open_unmounted_at(int dirfd, const char *name, int flags)
+{
+        struct open_how how = {
+                .flags = (unsigned)(flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME),
+                .resolve = RESOLVE_NO_XDEV,
+        };
+        long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+        if (fd < 0 && errno == EPERM) {
+                how.flags &= ~(unsigned)O_NOATIME;
+                fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+        }
+        return fd >= 0 ? (int)fd : -errno;
+}
+
 /* The next part of @path that the kernel takes in one call. Return its length without the slash behind it. */
 static size_t next_part(const char *path, char part[PATH_MAX])
 {

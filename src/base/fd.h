@@ -20,6 +20,12 @@ static inline void fd_closep(int *fd)
 int fd_open_at(int dirfd, const char *name, int flags);
 
 /*
+ * The same for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it is
+ * of the same filesystem.
+ */
+int fd_open_unmounted_at(int dirfd, const char *name, int flags);
+
+/*
  * Find the directory @path below @root, without following symlinks or leaving the filesystem; the path may be longer
  * than PATH_MAX, "" is @root itself. Return a descriptor (O_PATH) or -errno.
  */

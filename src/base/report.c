@@ -24,7 +24,7 @@ struct lack {
 struct report {
         struct report_config config;
         atomic_uint_least64_t counts[REPORT_COUNTS];
-        atomic_uint_least64_t items, vanished, unsteady;
+        atomic_uint_least64_t items, remains, vanished, unsteady;
         atomic_bool partial, failed;
         atomic_int failure_status;
         pthread_mutex_t lock; /* guards lacks */
@@ -76,6 +76,17 @@ void report_item(struct report *r, struct err *err)
 uint64_t report_items(const struct report *r)
 {
         return atomic_load(&r->items);
+}
+
+void report_remains(struct report *r, struct err *err)
+{
+        atomic_fetch_add(&r->remains, 1);
+        log_err(LOG_LEVEL_WARNING, err);
+}
+
+uint64_t report_remains_count(const struct report *r)
+{
+        return atomic_load(&r->remains);
 }
 
 void report_warning(struct report *r, struct err *err)
@@ -247,5 +258,5 @@ int report_exit_status(const struct report *r)
                 return 128 + stop_signal();
         if (report_has_failed(r))
                 return atomic_load(&r->failure_status);
-        return report_is_partial(r) ? 23 : 0;
+        return report_is_partial(r) || report_remains_count(r) > 0 ? 23 : 0;
 }

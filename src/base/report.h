@@ -83,6 +83,13 @@ void report_restart(struct report *r, enum report_count count);
 void report_item(struct report *r, struct err *err);
 uint64_t report_items(const struct report *r);
 
+/*
+ * Something that should be gone could not be removed, which takes nothing from the backup: log and count it, empty
+ * @err. The exit status tells.
+ */
+void report_remains(struct report *r, struct err *err);
+uint64_t report_remains_count(const struct report *r);
+
 /* Worth telling, but the backup is whole: log a warning and empty @err. */
 void report_warning(struct report *r, struct err *err);
 

@@ -31,7 +31,7 @@ static int tell(const struct removal *m, const struct crew_dir *d, int code, con
         err_destination_at(err, code, "remove", shown.data, name);
         if (err->kind == ERR_RUN)
                 return code;
-        report_item(m->config->report, err);
+        report_remains(m->config->report, err);
         return 0;
 }
 
@@ -130,6 +130,16 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
         return tell(m, d, r, "", err);
 }
 
+/* What is said about the root itself. */
+static int tell_root(const struct remove_config *c, int code, struct err *err)
+{
+        err_destination_at(err, code, "remove", c->shown, "");
+        if (err->kind == ERR_RUN)
+                return code;
+        report_remains(c->report, err);
+        return 0;
+}
+
 static int remove_root(const struct remove_config *c, struct err *err)
 {
         if (unlinkat(c->parent_fd, c->name, AT_REMOVEDIR) == 0) {
@@ -138,11 +148,7 @@ static int remove_root(const struct remove_config *c, struct err *err)
         }
         if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
                 return 0;
-        err_destination_at(err, -errno, "remove", c->shown, "");
-        if (err->kind == ERR_RUN)
-                return err->code;
-        report_item(c->report, err);
-        return 0;
+        return tell_root(c, -errno, err);
 }
 
 int remove_tree(const struct remove_config *config, struct err *err)
@@ -158,10 +164,10 @@ int remove_tree(const struct remove_config *config, struct err *err)
                 return 0;
         if (!config->privileged)
                 (void)fchmodat(config->parent_fd, config->name, S_IRWXU, AT_SYMLINK_NOFOLLOW);
-        root = fd_open_at(config->parent_fd, config->name, O_DIRECTORY);
+        root = fd_open_unmounted_at(config->parent_fd, config->name, O_DIRECTORY);
         r = root < 0 ? root : entry_stat_fd(&e, root);
         if (r < 0)
-                return err_run(err, r, "remove", config->shown);
+                return tell_root(config, r, err);
         m.dev = e.dev;
         r = crew_run(&(struct crew_config){ .ops = &ops,
                                             .context = &m,

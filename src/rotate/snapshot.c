@@ -88,6 +88,8 @@ static int clone_file(struct pair *p, const char *name, struct err *err)
         fail(p, -errno, "link into the snapshot", name, err);
         if (err->code == -EPERM)
                 err_hint(err, "is it immutable or append-only (lsattr)?");
+        else if (err->code == -EXDEV)
+                err_hint(err, "is something mounted there?");
         return err->code;
 }
 
