@@ -18,8 +18,10 @@
  *        filter, pattern, wild    what is left out
  *        source                   what is read, one directory at a time
  *        limits                   what the destination can hold
- *        update, decide, verify   the walk over both trees, and what to do about each name
- *        put, links               doing it; hard links
+ *        update, visit            the walk over both trees
+ *        reconcile, discard       one name: bring it in line, or remove it
+ *        decide, verify           what has to happen to it
+ *        put, links               hands; hard links
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved

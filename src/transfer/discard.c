@@ -1,0 +1,113 @@
+/* A directory is visited as one that is kept is: all in it goes, its subdirectories by tasks, and it goes when it is
+ * empty. Nothing on another filesystem is touched. */
+#include "transfer/discard.h"
+
+#include "base/crew.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/listing.h"
+#include "base/report.h"
+#include "transfer/limits.h"
+#include "transfer/put.h"
+#include "transfer/update.h"
+#include "transfer/visit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+int discard_directory(struct visit *v, const char *name, ino_t ino, struct err *err)
+{
+        const struct crew_child child = { .name = name, .dev[CREW_TO] = v->update->to_dev, .ino[CREW_TO] = ino };
+
+        return visit_add(v, &child, (struct visit_task){ .remove = true }, err);
+}
+
+int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
+{
+        const struct update_config *config = v->update->config;
+        bool is_directory = n->type == DT_DIR;
+        struct entry e;
+
+        if (n->type == DT_UNKNOWN)
+                is_directory = entry_stat(&e, v->to.fd, n->name) == 0 && entry_is_dir(&e);
+        if (is_directory)
+                return discard_directory(v, n->name, 0, err);
+        report_change(config->report, REPORT_VERB_DELETED, v->to.path, n->name, false, 0);
+        if (!config->dry_run) {
+                int r = put_removed(&v->to, n->name, err);
+
+                if (r < 0)
+                        return r;
+        }
+        report_add(config->report, REPORT_DELETED, 1);
+        return 0;
+}
+
+/* ---- a directory that goes ---- */
+
+static int discard_names(struct visit *v, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < v->old.count && r == 0; i++) {
+                r = visit_absorb(v, discard_name(v, &v->old.names[i], err), err);
+                if (r == 0)
+                        r = crew_check(v->worker, err);
+        }
+        return r;
+}
+
+static int open_removed(struct visit *v)
+{
+        int fd = crew_fd(v->worker, v->dir, CREW_TO), parent;
+
+        if (fd != -EACCES || v->update->config->limits->privileged || v->update->config->dry_run)
+                return fd;
+        parent = crew_fd(v->worker, v->dir->parent, CREW_TO);
+        if (parent < 0 || fchmodat(parent, v->dir->name, S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
+                return fd;
+        return crew_fd(v->worker, v->dir, CREW_TO);
+}
+
+int discard_visit(struct visit *v, struct err *err)
+{
+        struct entry self;
+        int r;
+
+        v->to.fd = open_removed(v);
+        r = v->to.fd < 0 ? v->to.fd : entry_stat_fd(&self, v->to.fd);
+        if (r == 0 && self.dev != v->update->to_dev)
+                r = -EBUSY;
+        if (r == 0 && !v->update->config->limits->privileged && (self.mode & S_IRWXU) != S_IRWXU &&
+            !v->update->config->dry_run)
+                (void)fchmod(v->to.fd, S_IRWXU);
+        if (r == 0)
+                r = listing_read_unsorted(&v->old, v->to.fd, &v->worker->arena);
+        if (r < 0) {
+                err_destination_at(err, r, "delete directory", v->path.data, "");
+                r = visit_absorb(v, r, err);
+                return r < 0 ? r : CREW_SKIP_FINISH;
+        }
+        return discard_names(v, err);
+}
+
+int discard_finish(struct visit *v, struct err *err)
+{
+        int r = 0;
+
+        if (!v->update->config->dry_run) {
+                int parent = crew_fd(v->worker, v->dir->parent, CREW_TO);
+
+                r = parent < 0 ? parent : unlinkat(parent, v->dir->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+        }
+        /* Not empty: something in it could not be removed, and was told. */
+        if (r == -ENOTEMPTY || r == -EEXIST)
+                return 0;
+        if (r < 0 && r != -ENOENT)
+                return visit_absorb(v, err_destination_at(err, r, "delete directory", v->path.data, ""), err);
+        report_change(v->update->config->report, REPORT_VERB_DELETED, NULL, v->path.data, true, 0);
+        report_add(v->update->config->report, REPORT_DELETED, 1);
+        return 0;
+}

@@ -1,0 +1,18 @@
+/* What the source no longer has goes from `latest`. */
+#pragma once
+
+#include <sys/types.h>
+
+struct err;
+struct listing_name;
+struct visit;
+
+/* Remove one name, a directory by a task of its own. Return 0 or a negative errno with @err filled. */
+int discard_name(struct visit *v, const struct listing_name *n, struct err *err);
+
+/* Add the task that removes the directory @name; @ino is its inode, 0 when it is not known. */
+int discard_directory(struct visit *v, const char *name, ino_t ino, struct err *err);
+
+/* The task itself: its visit and its finish, as struct crew_ops wants them. */
+int discard_visit(struct visit *v, struct err *err);
+int discard_finish(struct visit *v, struct err *err);

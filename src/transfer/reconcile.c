@@ -1,0 +1,282 @@
+/*
+ * Fit the entry to what the destination can hold, load what is there, decide, act.
+ *
+ *      one name of its inode          update_single():  decide() -> put_...()
+ *      one of several names           update_linked():  the first as above, the others become links of its inode
+ *      a directory                    update_directory(): metadata now, content by a task of its own
+ */
+#include "transfer/reconcile.h"
+
+#include "base/arena.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "transfer/decide.h"
+#include "transfer/discard.h"
+#include "transfer/limits.h"
+#include "transfer/links.h"
+#include "transfer/put.h"
+#include "transfer/source.h"
+#include "transfer/update.h"
+#include "transfer/verify.h"
+#include "transfer/visit.h"
+
+#include <errno.h>
+
+/* It looks equal, but must not be trusted to be. Return 1 when its content differs, or as verify_content(). */
+static int has_changed_unseen(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        bool from_disk = c->has_suspect && timespec_compare(have->ctime, c->suspect) >= 0;
+
+        int r = verify_content(&v->from, want, v->to.fd, from_disk, c->report, err);
+
+        if (r != SOURCE_RENEWED)
+                return r;
+        limits_fit(c->limits, want, c->report, v->to.path);
+        return 1;
+}
+
+static bool must_verify(const struct update_config *c, const struct entry *want, const struct entry *have)
+{
+        return (c->has_reference && timespec_compare(want->ctime, c->reference) >= 0) ||
+               (c->has_suspect && timespec_compare(have->ctime, c->suspect) >= 0);
+}
+
+/* Groups that split at the source leave no trace but a newer ctime. */
+static bool may_have_split(const struct update_config *c, const struct entry *want, const struct entry *have)
+{
+        if (have->nlink < 2)
+                return false;
+        return want->nlink > 1 || !c->has_reference || timespec_compare(want->ctime, c->reference) >= 0;
+}
+
+/* decide(), and what it takes to know. */
+static int find_verdict(struct visit *v, struct entry *want, const struct entry *have, struct decision *ret,
+                        struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        struct decide_hints hints = { .verify = have && must_verify(c, want, have) };
+        int r;
+
+        *ret = decide(want, have, &hints);
+        if (ret->verdict == DECIDE_COMPARE) {
+                r = has_changed_unseen(v, want, have, err);
+                if (r < 0 || r == SOURCE_VANISHED)
+                        return r;
+                if (r > 0) {
+                        *ret = (struct decision){ .verdict = DECIDE_REPLACE, .why = REPORT_WHY_CONTENT };
+                        return 0;
+                }
+                hints.verified = true;
+                *ret = decide(want, have, &hints);
+        }
+        if (ret->verdict == DECIDE_KEEP && may_have_split(c, want, have)) {
+                r = links_claim(v->update->links, have->ino, want->dev, want->ino, err);
+                if (r < 0)
+                        return r;
+                hints.wrong_inode = r == 0;
+                *ret = decide(want, have, &hints);
+        }
+        return 0;
+}
+
+static void count_verdict(struct visit *v, const struct entry *want, const struct decision *d)
+{
+        static const struct {
+                enum report_verb verb;
+                enum report_count count;
+        } shown[] = {
+                [DECIDE_MAKE] = { REPORT_VERB_NEW, REPORT_NEW },
+                [DECIDE_RETYPE] = { REPORT_VERB_TYPE, REPORT_NEW },
+                [DECIDE_REPLACE] = { REPORT_VERB_CHANGED, REPORT_CHANGED },
+                [DECIDE_RELINK] = { REPORT_VERB_METADATA, REPORT_METADATA },
+                [DECIDE_ADJUST] = { REPORT_VERB_METADATA, REPORT_METADATA },
+        };
+
+        if (d->verdict == DECIDE_KEEP)
+                return;
+        report_add(v->update->config->report, shown[d->verdict].count, 1);
+        visit_tell(v, shown[d->verdict].verb, want, d->why);
+}
+
+/* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_VANISHED, PUT_LACKING. */
+static int carry_out(struct visit *v, struct entry *want, const struct entry *have, const struct decision *d,
+                     ino_t *ret_ino, struct err *err)
+{
+        int r = PUT_NOT_IN_PLACE;
+
+        *ret_ino = have ? have->ino : 0;
+        if (d->verdict == DECIDE_KEEP)
+                return 0;
+        if (v->update->config->dry_run) {
+                *ret_ino = d->verdict == DECIDE_ADJUST ? have->ino : 0;
+                return 0;
+        }
+        if (d->verdict == DECIDE_ADJUST)
+                r = put_metadata(&v->to, want, have, err);
+        if (r == PUT_NOT_IN_PLACE)
+                r = put_entry(&v->to, want, have, d->verdict != DECIDE_REPLACE && have && entry_is_file(want), ret_ino,
+                              err);
+        return r;
+}
+
+/* An entry with an inode of its own, or the first of its group. */
+static int update_single(struct visit *v, struct entry *want, const struct entry *have, ino_t *ret_ino, struct err *err)
+{
+        struct decision d;
+        int r = find_verdict(v, want, have, &d, err);
+
+        if (r == SOURCE_VANISHED)
+                r = PUT_VANISHED;
+        else if (r == 0)
+                r = carry_out(v, want, have, &d, ret_ino, err);
+        if (r == 0)
+                count_verdict(v, want, &d);
+        if (r == PUT_VANISHED)
+                report_vanished(v->update->config->report, v->to.path, want->name);
+        return r;
+}
+
+/* The inode takes no more links: one more of the same, which the rest of the group moves to. */
+static int move_group(struct visit *v, struct entry *want, const struct entry *have, struct links_group *group,
+                      struct err *err)
+{
+        ino_t ino;
+        int r = put_entry(&v->to, want, have, false, &ino, err);
+
+        return r == 0 ? links_move(v->update->links, group, ino, v->to.path, want->name, err) : r;
+}
+
+static int follow(struct visit *v, struct entry *want, const struct entry *have, struct links_group *group,
+                  const struct links_home *home, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        ino_t ino;
+        int r = 0;
+
+        if (have && have->ino == home->ino)
+                return 0;
+        if (!c->dry_run)
+                r = put_link(&v->to, want->name, home, have != NULL, err);
+        if (r == PUT_TOO_MANY_LINKS)
+                r = move_group(v, want, have, group, err);
+        if (r == PUT_LACKING)
+                r = put_entry(&v->to, want, have, false, &ino, err);
+        if (r != 0)
+                return r;
+        report_add(c->report, REPORT_LINKED, 1);
+        visit_tell(v, REPORT_VERB_LINKED, want, REPORT_WHY_LINKS);
+        return 0;
+}
+
+static int update_linked(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        struct links *links = v->update->links;
+        struct links_group *group;
+        struct links_home home;
+        ino_t ino;
+        int r = links_enter(links, want->dev, want->ino, &group, &home, err);
+
+        if (r == LINKS_FOLLOW)
+                return follow(v, want, have, group, &home, err);
+        if (r < 0)
+                return r;
+        r = update_single(v, want, have, &ino, err);
+        if (r == 0)
+                return links_settle(links, group, ino, v->to.path, want->name, err);
+        links_fail(links, group);
+        return r;
+}
+
+/* Something else has the name, or a directory: make way. In a dry run it is only told. */
+static int clear_way(struct visit *v, const struct entry *have, struct err *err)
+{
+        char aside[PUT_NAME_SIZE];
+        int r;
+
+        if (v->update->config->dry_run)
+                return entry_is_dir(have) ? discard_directory(v, have->name, have->ino, err) : 0;
+        if (!entry_is_dir(have))
+                return put_removed(&v->to, have->name, err);
+        r = put_aside(&v->to, have->name, aside, err);
+        return r < 0 ? r : discard_directory(v, aside, have->ino, err);
+}
+
+static int update_leaf(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        ino_t ino;
+        int r = 0;
+
+        if (have && entry_is_dir(have)) {
+                r = clear_way(v, have, err);
+                have = NULL;
+        }
+        if (r == 0)
+                r = want->nlink > 1 ? update_linked(v, want, have, err) : update_single(v, want, have, &ino, err);
+        /* What the source no longer has must go, also when its successor cannot be held. */
+        if (r == PUT_LACKING && have)
+                return put_removed(&v->to, have->name, err);
+        return r < 0 ? r : 0;
+}
+
+static int update_directory(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        struct decision d = decide(want, have, &(struct decide_hints){ .verify = false });
+        struct crew_child child = { .name = want->name };
+        ino_t ino = have ? have->ino : 0;
+        int r = 0;
+
+        if (d.verdict == DECIDE_RETYPE) {
+                r = clear_way(v, have, err);
+                have = NULL;
+        }
+        if (r == 0 && !c->dry_run)
+                r = put_directory(&v->to, want, have, d.verdict == DECIDE_ADJUST, &ino, err);
+        if (r < 0)
+                return r;
+        count_verdict(v, want, &d);
+        child.dev[CREW_FROM] = want->dev;
+        child.ino[CREW_FROM] = want->ino;
+        child.dev[CREW_TO] = v->update->to_dev;
+        child.ino[CREW_TO] = ino;
+        return visit_add(v, &child,
+                         (struct visit_task){ .content_omitted = want->content_omitted,
+                                              .missing = c->dry_run && !have,
+                                              .mode = want->mode & 07777,
+                                              .mtime = want->mtime },
+                         err);
+}
+
+/* Load what the destination has under this name. Return 1 when there is something, 0 when not. */
+static int load_old(struct visit *v, const char *name, struct entry *ret, struct err *err)
+{
+        const char *failed;
+        int r = entry_load(ret, v->to.fd, name, v->from.arena, &failed);
+
+        if (r == -ENOENT)
+                return 0;
+        /* What we may not read of our own file we will replace. */
+        if ((r == -EACCES || r == -EPERM) && ret->mode != 0) {
+                ret->mtime.tv_nsec = -1;
+                return 1;
+        }
+        return r < 0 ? err_destination_at(err, r, failed, v->to.path, name) : 1;
+}
+
+int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        struct entry old = { .name = NULL };
+        int r = old_name ? load_old(v, old_name, &old, err) : 0;
+
+        if (r < 0)
+                return r;
+        report_add(c->report, REPORT_ENTRIES, 1);
+        if (entry_is_file(want))
+                report_add(c->report, REPORT_BYTES, want->size);
+        limits_fit(c->limits, want, c->report, v->to.path);
+        if (entry_is_dir(want))
+                return update_directory(v, want, r > 0 ? &old : NULL, err);
+        return update_leaf(v, want, r > 0 ? &old : NULL, err);
+}
