@@ -9,7 +9,7 @@
  *      superuser.c          the privileges that a backup of a system needs
  *      run.c                the steps of a run in order, and their undoing
  *      destination.h        the seam: what a run may ask of any destination
- *      destination_local.c  a directory on this machine: transfer, snapshot, commit
+ *      destination_local.c  a directory on this machine; local_transfer.c, local_snapshot.c: its two main jobs
  *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
  *      rotation.c           which snapshots go
  *      progress.c           the live line; ioclass.c: the I/O class

@@ -1,0 +1,43 @@
+/* What the parts of the local destination share: destination_local.c, local_transfer.c, local_snapshot.c. */
+#pragma once
+
+#include "base/util.h"
+#include "destination.h"
+#include "local_place.h"
+#include "transfer/limits.h"
+
+struct err;
+
+struct local {
+        struct destination d; /* first */
+        struct local_place place;
+        struct limits limits;
+        bool limits_known;
+        bool state_changed; /* since it was saved */
+};
+
+static inline struct local *local_of(struct destination *d)
+{
+        return (struct local *)d;
+}
+
+/* Write the state durably. */
+int local_save_state(struct local *l, struct err *err);
+
+/* What the filesystem can hold, by trying, once a run. */
+int local_find_limits(struct local *l, struct err *err);
+
+/* All that was written through any descriptor of the filesystem is on the disk, or its error is told. */
+int local_sync(struct local *l, struct err *err);
+
+/* Rename within the parent, to a name that is free. Return 0 or -errno. */
+int local_rename(const struct local *l, const char *from, const char *to);
+
+/* Let @name leave its name for one of what is being removed: from then on it is no snapshot, whatever happens. Return 0
+ * or -errno. */
+enum { LOCAL_TRASH_SIZE = 64 };
+int local_trash(const struct local *l, const char *name, char trash[LOCAL_TRASH_SIZE]);
+
+/* Operations of the destination, see destination.h. */
+int local_transfer(struct destination *d, struct err *err);
+int local_snapshot(struct destination *d, struct err *err);

@@ -1,0 +1,119 @@
+/* A snapshot is built under a name of its own, its outcome is recorded, all is made durable, and only then it is
+ * renamed to the name that makes it one. */
+#include "local.h"
+
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "options.h"
+#include "progress.h"
+#include "rotate/calendar.h"
+#include "rotate/names.h"
+#include "rotate/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* The moment as a name that is free. Two runs within one second: the second waits for the next one. */
+static int find_name(struct local *l, char name[NAMES_SIZE], struct err *err)
+{
+        for (;;) {
+                const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+                struct entry e;
+                int64_t now;
+                int r;
+
+                if (!calendar_local(time(NULL), &now))
+                        return err_runf(err, -ERANGE, "the clock shows a date that no snapshot can be named by");
+                r = entry_stat(&e, l->place.parent_fd, names_format(now, name));
+                if (r == -ENOENT || l->place.parent_fd < 0)
+                        return 0;
+                if (r < 0)
+                        return err_run_at(err, r, "look for", l->place.parent, name);
+                r = stop_check(err);
+                if (r < 0)
+                        return r;
+                nanosleep(&pause, NULL);
+        }
+}
+
+/* One that could not be removed when the run began must not keep all later snapshots from being made. */
+static int make_new(struct local *l)
+{
+        char trash[LOCAL_TRASH_SIZE];
+        int r = mkdirat(l->place.parent_fd, LOCAL_PLACE_NEW, 0700) < 0 ? -errno : 0;
+
+        if (r != -EEXIST)
+                return r;
+        r = local_trash(l, LOCAL_PLACE_NEW, trash);
+        return r < 0 ? r : mkdirat(l->place.parent_fd, LOCAL_PLACE_NEW, 0700) < 0 ? -errno : 0;
+}
+
+static int build(struct local *l, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        struct snapshot_config config = {
+                .from_fd = l->place.latest_fd,
+                .privileged = l->limits.privileged,
+                .report = l->d.config->report,
+                .tick = progress_tick,
+                .tick_context = l->d.config->progress,
+        };
+        int r = make_new(l);
+
+        if (r < 0)
+                return err_run_at(err, r, "create directory", l->place.parent, LOCAL_PLACE_NEW);
+        config.to_fd = fd = fd_open_at(l->place.parent_fd, LOCAL_PLACE_NEW, O_DIRECTORY);
+        if (fd < 0)
+                return err_run_at(err, fd, "open directory", l->place.parent, LOCAL_PLACE_NEW);
+        progress_begin(l->d.config->progress, PROGRESS_SNAPSHOT, l->place.state.entries);
+        r = snapshot_clone(&config, err);
+        progress_end(l->d.config->progress);
+        return r;
+}
+
+/* Record its outcome, have all of it on the disk, and give it its name. */
+static int commit(struct local *l, const char *name, struct err *err)
+{
+        struct local_place *p = &l->place;
+        bool complete = !report_is_partial(l->d.config->report) && !p->state.running && !p->state.partial &&
+                        l->d.config->options->daemon != OPTIONS_DAEMON_INCOMPLETE;
+        int r;
+
+        if (state_add_outcome(&p->state, name, complete) < 0)
+                return err_oom(err);
+        r = local_save_state(l, err);
+        if (r == 0)
+                r = local_sync(l, err);
+        if (r == 0)
+                r = stop_check(err);
+        if (r < 0)
+                return r;
+        r = local_rename(l, LOCAL_PLACE_NEW, name);
+        if (r == 0 && fsync(p->parent_fd) < 0)
+                r = -errno;
+        return r < 0 ? err_run_at(err, r, "commit the snapshot", p->parent, name) : 0;
+}
+
+int local_snapshot(struct destination *d, struct err *err)
+{
+        struct local *l = local_of(d);
+        char name[NAMES_SIZE];
+        int r = find_name(l, name, err);
+
+        if (r == 0 && !l->d.config->options->dry_run) {
+                r = build(l, err);
+                if (r == 0)
+                        r = commit(l, name, err);
+        }
+        if (r < 0)
+                return r;
+        snprintf(d->made, sizeof(d->made), "%s", name);
+        report_change_for(l->d.config->report, REPORT_VERB_SNAPSHOT, name, NULL);
+        return 0;
+}
