@@ -14,6 +14,7 @@
 #include "transfer/source.h"
 #include "transfer/update.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
