@@ -35,6 +35,8 @@ struct pair {
         struct crew_dir *dir;
         struct buf path;
         int from, to;
+        struct timespec mtime; /* of @from, before a file of it moved to a new inode; */
+        bool has_moved;        /* valid if so */
 };
 
 /* An ordinary user's own directory that he closed to himself; its task remembers the mode. */
@@ -63,6 +65,28 @@ static int clone_directory(struct pair *p, const char *name, struct err *err)
         return crew_add(p->worker, p->dir, &(struct crew_child){ .name = name }, err);
 }
 
+/* Bring @name, a file of `latest`, to the new inode that stands for @ino. */
+static int relocate(struct pair *p, const char *name, ino_t ino, struct err *err)
+{
+        struct entry self;
+        int r = p->has_moved ? 0 : entry_stat_fd(&self, p->from);
+
+        if (r < 0)
+                return fail(p, r, "read the metadata of", "", err);
+        if (!p->has_moved)
+                p->mtime = self.mtime;
+        p->has_moved = true;
+        return relocate_name(p->clone->relocate, p->from, p->path.data, name, ino, &p->worker->arena, err);
+}
+
+/* That changed the directory, but not the backup. */
+static int restore_mtime(struct pair *p, struct err *err)
+{
+        int r = p->has_moved ? meta_set_mtime(&(struct meta_place){ .fd = p->from }, p->mtime) : 0;
+
+        return r < 0 ? fail(p, r, "set the times of", "", err) : 0;
+}
+
 /* @name takes no more links: move it, and link the new inode. */
 static int link_elsewhere(struct pair *p, const char *name, struct err *err)
 {
@@ -71,7 +95,7 @@ static int link_elsewhere(struct pair *p, const char *name, struct err *err)
 
         if (r < 0)
                 return fail(p, r, "read the metadata of", name, err);
-        r = relocate_name(p->clone->relocate, p->from, p->path.data, name, e.ino, &p->worker->arena, err);
+        r = relocate(p, name, e.ino, err);
         if (r < 0)
                 return r;
         if (linkat(p->from, name, p->to, name, 0) < 0)
@@ -101,7 +125,7 @@ static int move_file(struct pair *p, const char *name, struct err *err)
 
         if (r < 0 || !relocate_has(p->clone->relocate, e.ino))
                 return r < 0 ? fail(p, r, "read the metadata of", name, err) : 0;
-        r = relocate_name(p->clone->relocate, p->from, p->path.data, name, e.ino, &p->worker->arena, err);
+        r = relocate(p, name, e.ino, err);
         if (r < 0)
                 return r;
         r = relocate_replace_link(p->from, p->to, name);
@@ -202,6 +226,8 @@ static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
         if (r == 0) {
                 r = listing_read_unsorted(&names, p.from, &w->arena);
                 r = r < 0 ? fail(&p, r, "read directory", "", err) : clone_names(&p, &names, err);
+                if (r == 0)
+                        r = restore_mtime(&p, err);
         }
         listing_deinit(&names);
         buf_deinit(&p.path);
@@ -239,7 +265,6 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
 
         if (r == 0) {
                 r = copy_metadata(&p, &failed);
-                /* A file that moved to a new inode moved its directory's mtime as well. */
                 if (r < 0)
                         fail(&p, r, failed, "", err);
                 else if (closed && fchmod(p.from, closed->mode) < 0)
