@@ -79,14 +79,16 @@ static void slot_close(struct crew *c, struct crew_slot *s)
         c->open_count--;
 }
 
+static void close_idle(struct crew *c, struct crew_slot *s)
+{
+        idle_remove(c, s);
+        slot_close(c, s);
+}
+
 static void make_room(struct crew *c)
 {
-        while (c->open_count >= c->open_max && c->idle_oldest) {
-                struct crew_slot *s = c->idle_oldest;
-
-                idle_remove(c, s);
-                slot_close(c, s);
-        }
+        while (c->open_count >= c->open_max && c->idle_oldest)
+                close_idle(c, c->idle_oldest);
 }
 
 static void pin(struct crew *c, struct crew_slot *s)
@@ -134,17 +136,17 @@ static void slot_opened(struct crew *c, struct crew_slot *s, int fd, const struc
 static int reopen(struct crew *c, struct crew_slot *s, enum crew_tree tree)
 {
         _cleanup_(freep) struct crew_slot **way = NULL;
-        size_t length = 0;
-        int r = 0;
+        size_t length = 0, at;
 
         for (struct crew_dir *d = s->dir; d->slots[tree].fd < 0; d = d->parent)
                 length++;
-        way = reallocarray(NULL, length, sizeof(*way));
+        way = reallocarray(NULL, length, sizeof(struct crew_slot *));
         if (!way)
                 return -ENOMEM;
+        at = length;
         for (struct crew_dir *d = s->dir; d->slots[tree].fd < 0; d = d->parent)
-                way[--length] = &d->slots[tree];
-        for (size_t i = 0; r == 0; i++) {
+                way[--at] = &d->slots[tree];
+        for (size_t i = 0; i < length; i++) {
                 struct crew_slot *parent = &way[i]->dir->parent->slots[tree];
                 struct stat st;
                 int fd;
@@ -157,10 +159,11 @@ static int reopen(struct crew *c, struct crew_slot *s, enum crew_tree tree)
                         return fd;
                 slot_opened(c, way[i], fd, &st);
                 idle_append(c, way[i]);
-                if (way[i] == s)
-                        break;
+                /* The beginning of a long way would push out what is open of the other tree. */
+                if (i > 0 && length - i > c->open_max / 4)
+                        close_idle(c, parent);
         }
-        return r;
+        return 0;
 }
 
 /* Have @s open and pinned; it was open before, or is opened as a descendant of open ones. Under slots_lock. */
@@ -238,8 +241,7 @@ static void close_slots(struct crew *c, struct crew_dir *d)
 
                 if (s->fd < 0 || !d->parent)
                         continue;
-                idle_remove(c, s);
-                slot_close(c, s);
+                close_idle(c, s);
         }
         pthread_mutex_unlock(&c->slots_lock);
 }
