@@ -6,6 +6,7 @@
 #include "base/ini.h"
 #include "base/path.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -134,6 +135,7 @@ static void list_sections(const struct config *c, const struct location *destina
 {
         _cleanup_(buf_deinit) struct buf names = { .data = NULL };
 
+        assert(c->sections || c->count == 0);
         for (size_t i = 0; i < c->count; i++) {
                 const struct config_section *section = &c->sections[i];
 

@@ -68,7 +68,7 @@ static int check_swapped(const struct local_place *p, const struct options *o, s
 static int is_inside(int start_fd, const struct source_avoid *avoid, size_t count)
 {
         int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
-        struct entry e, above = { .ino = 0 };
+        struct entry e = { .ino = 0 }, above = { .ino = 0 };
 
         for (;;) {
                 int up, r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
@@ -163,7 +163,7 @@ static int check_sibling(const struct local_place *p, struct err *err)
 static int check_mount_point(const struct local_place *p, const struct options *o, struct err *err)
 {
         char shown[SHOWN_MAX];
-        struct entry latest, parent;
+        struct entry latest = { .dev = 0 }, parent = { .dev = 0 };
         int r;
 
         if (p->latest_fd < 0)

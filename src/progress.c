@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-enum { ESTIMATE_AFTER = 5, COLUMNS_MAX = 400 };
+enum { ESTIMATE_AFTER = 5, COLUMNS_MAX = 400, LEFT_SIZE = 64, MOVED_SIZE = 96 };
 
 struct progress {
         const struct report *report;
@@ -88,7 +88,7 @@ static size_t terminal_columns(void)
 
 /* " (45 %)", and ", 0:12 left" once that can be told. */
 static void estimate(const struct progress *p, double elapsed, uint64_t done, char percent[PROGRESS_TEXT_SIZE],
-                     char left[2 * PROGRESS_TEXT_SIZE])
+                     char left[LEFT_SIZE])
 {
         char duration[PROGRESS_TEXT_SIZE];
         double part;
@@ -99,18 +99,17 @@ static void estimate(const struct progress *p, double elapsed, uint64_t done, ch
         part = (double)done / (double)p->expected;
         snprintf(percent, PROGRESS_TEXT_SIZE, " (%.0f %%)", part * 100);
         if (elapsed >= ESTIMATE_AFTER && part >= 0.01)
-                snprintf(left, 2 * PROGRESS_TEXT_SIZE, ", %s left",
-                         progress_duration(elapsed * (1 - part) / part, duration));
+                snprintf(left, LEFT_SIZE, ", %s left", progress_duration(elapsed * (1 - part) / part, duration));
 }
 
 /* ", 1.2 GiB at 80.0 MiB/s", when anything was read at all. */
-static void describe_bytes(uint64_t moved, double elapsed, char out[3 * PROGRESS_TEXT_SIZE])
+static void describe_bytes(uint64_t moved, double elapsed, char out[MOVED_SIZE])
 {
         char amount[PROGRESS_TEXT_SIZE], rate[PROGRESS_TEXT_SIZE];
 
         *out = '\0';
         if (moved > 0 && elapsed > 0)
-                snprintf(out, 3 * PROGRESS_TEXT_SIZE, ", %s at %s/s", progress_bytes(moved, amount),
+                snprintf(out, MOVED_SIZE, ", %s at %s/s", progress_bytes(moved, amount),
                          progress_bytes((uint64_t)((double)moved / elapsed), rate));
 }
 
@@ -121,8 +120,7 @@ static void describe(const struct progress *p, char *out, size_t size)
                 [PROGRESS_SNAPSHOT] = "snapshot",
                 [PROGRESS_REMOVE] = "removing what is not preserved",
         };
-        char count[PROGRESS_TEXT_SIZE], percent[PROGRESS_TEXT_SIZE], left[2 * PROGRESS_TEXT_SIZE],
-                moved[3 * PROGRESS_TEXT_SIZE] = "";
+        char count[PROGRESS_TEXT_SIZE], percent[PROGRESS_TEXT_SIZE], left[LEFT_SIZE], moved[MOVED_SIZE] = "";
         double elapsed = progress_now() - p->started;
         uint64_t done = entries(p);
 

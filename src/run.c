@@ -246,7 +246,7 @@ void run(const struct options *o, struct report *report)
         ERR_LOCAL(err);
         int r = prepare(&run, &err);
 
-        if (r == 0)
+        if (r == 0 && run.destination)
                 r = do_steps(&run, &err);
         if (r < 0)
                 fail(&run, &err);

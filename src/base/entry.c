@@ -32,7 +32,7 @@ static int stat_place(struct entry *ret, int dirfd, const char *name, int flags)
         struct statx sx;
 
         if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | flags, STATX_BASIC_STATS, &sx) < 0)
-                return -errno;
+                return errno_negative();
         *ret = (struct entry){
                 .dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
                 .rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
@@ -69,7 +69,7 @@ static int read_target(struct entry *e, int dirfd, struct arena *arena)
         ssize_t n = readlinkat(dirfd, e->name, target, sizeof(target));
 
         if (n < 0)
-                return -errno;
+                return errno_negative();
         e->target = arena_copy(arena, target, (size_t)n);
         return e->target ? 0 : -ENOMEM;
 }
@@ -81,7 +81,7 @@ static ssize_t list_xattrs(const struct place *p, char *list, size_t size)
         if (p->fd < 0)
                 return xattr_at_list(p->dirfd, p->name, list, size);
         n = flistxattr(p->fd, list, size);
-        return n >= 0 ? n : -errno;
+        return n >= 0 ? n : errno_negative();
 }
 
 static ssize_t get_xattr(const struct place *p, const char *xattr, void *value, size_t size)
@@ -91,7 +91,7 @@ static ssize_t get_xattr(const struct place *p, const char *xattr, void *value, 
         if (p->fd < 0)
                 return xattr_at_get(p->dirfd, p->name, xattr, value, size);
         n = fgetxattr(p->fd, xattr, value, size);
-        return n >= 0 ? n : -errno;
+        return n >= 0 ? n : errno_negative();
 }
 
 /* Load one value into the arena. -ENODATA when it went away meanwhile. */

@@ -2,6 +2,7 @@
  * Errors are formatted where they arise, into fixed storage: recording one cannot fail, and what is recorded stays
  * readable when the path is longer than the storage, because the middle of the path is left out and not the reason.
  */
+#define ERR_IMPLEMENTATION
 #include "base/err.h"
 
 #include "base/path.h"

@@ -59,6 +59,32 @@ int err_context(struct err *err, const char *context);
 /* Move @from into @to, which must be empty; @from is emptied. Returns the code. */
 int err_move(struct err *to, struct err *from);
 
+/*
+ * What these return is negative, which compilers and analysers cannot see from here: without being told they follow
+ * paths on which a function has failed and its caller goes on.
+ */
+static inline int err_negative(int code)
+{
+        if (code >= 0)
+                __builtin_unreachable();
+        return code;
+}
+
+#ifndef ERR_IMPLEMENTATION
+#define err_item(...) err_negative(err_item(__VA_ARGS__))
+#define err_run(...) err_negative(err_run(__VA_ARGS__))
+#define err_item_at(...) err_negative(err_item_at(__VA_ARGS__))
+#define err_run_at(...) err_negative(err_run_at(__VA_ARGS__))
+#define err_itemf(...) err_negative(err_itemf(__VA_ARGS__))
+#define err_runf(...) err_negative(err_runf(__VA_ARGS__))
+#define err_destination_at(...) err_negative(err_destination_at(__VA_ARGS__))
+#define err_usage(...) err_negative(err_usage(__VA_ARGS__))
+#define err_oom(...) err_negative(err_oom(__VA_ARGS__))
+#define err_hint(...) err_negative(err_hint(__VA_ARGS__))
+#define err_context(...) err_negative(err_context(__VA_ARGS__))
+#define err_move(...) err_negative(err_move(__VA_ARGS__))
+#endif
+
 /* The error is of no consequence; @why is for the reader of the code. */
 void err_drop(struct err *err, const char *why);
 

@@ -7,7 +7,6 @@
 #include "base/err.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,12 +24,13 @@ static struct {
 static bool leads_to_journal(void)
 {
         const char *stream = getenv("JOURNAL_STREAM");
-        uintmax_t dev, ino;
+        char ours[64];
         struct stat st;
 
-        if (!stream || sscanf(stream, "%" SCNuMAX ":%" SCNuMAX, &dev, &ino) != 2)
+        if (!stream || fstat(STDERR_FILENO, &st) < 0)
                 return false;
-        return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+        snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+        return str_equal(stream, ours);
 }
 
 void log_init(const char *program, enum log_level most)

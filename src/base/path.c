@@ -99,8 +99,8 @@ void path_show(const char *directory, const char *name, char *out, size_t size)
                 snprintf(out, size, "%s", "(no memory to show the path)");
                 return;
         }
-        if (text.size < size) {
-                memcpy(out, buf_text(&text), text.size + 1);
+        if (!text.data || text.size < size) {
+                snprintf(out, size, "%s", buf_text(&text));
                 return;
         }
         /* Keep the beginning and the end; do not cut a character in two. */

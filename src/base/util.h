@@ -1,6 +1,7 @@
 /* Ownership helpers that every file uses; nothing here knows about backups. */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,16 @@ static inline void freep(void *pointer)
 
         memcpy(&owned, pointer, sizeof(owned));
         free(owned);
+}
+
+/* What a call that has failed left in errno, as a negative number; analysers do not know that it is one. */
+static inline int errno_negative(void)
+{
+        int code = -errno;
+
+        if (code >= 0)
+                __builtin_unreachable();
+        return code;
 }
 
 static inline bool str_equal(const char *a, const char *b)

@@ -165,7 +165,7 @@ static int make_new_inode(struct relocate *r, int dirfd, const char *path, const
                           struct arena *arena)
 {
         const char *failed;
-        struct entry e, made;
+        struct entry e, made = { .ino = 0 };
         int result = entry_load(&e, dirfd, name, arena, &failed);
 
         (void)unlinkat(dirfd, temporary, 0);

@@ -206,7 +206,7 @@ static int read_file(struct staged *s, int from, struct entry *e, struct err *er
 {
         struct put_dir *p = s->dir;
         const char *failed = "read the metadata of";
-        struct entry now;
+        struct entry now = { .ino = 0 };
 
         for (int i = 0;; i++) {
                 int r = read_once(s, from, e, err), shorter = r;
@@ -235,7 +235,7 @@ static int read_file(struct staged *s, int from, struct entry *e, struct err *er
 static bool share_old_content(struct staged *s, const struct entry *have)
 {
         _cleanup_(fd_closep) int old = -1;
-        struct entry now;
+        struct entry now = { .ino = 0 };
 
         if (!may_reflink(s->dir, have->size))
                 return false;
@@ -264,7 +264,7 @@ static int stage_file(struct staged *s, struct entry *want, const struct entry *
 {
         int r;
 
-        if (reuse && may_reflink(s->dir, want->size)) {
+        if (have && reuse && may_reflink(s->dir, want->size)) {
                 r = create_file(s, err);
                 if (r < 0 || share_old_content(s, have))
                         return r;
@@ -377,7 +377,7 @@ int put_metadata(struct put_dir *p, const struct entry *want, const struct entry
 {
         _cleanup_(fd_closep) int fd = fd_open_at(p->fd, want->name, 0);
         const struct meta_place place = { .fd = fd };
-        struct entry now;
+        struct entry now = { .ino = 0 };
 
         if (fd < 0 || entry_stat_fd(&now, fd) < 0 || !entry_is_same_inode(&now, have) || now.nlink != 1)
                 return PUT_NOT_IN_PLACE;
@@ -388,7 +388,7 @@ int put_metadata(struct put_dir *p, const struct entry *want, const struct entry
 static int open_directory(struct put_dir *p, const char *name, const struct entry *have, int *ret_fd)
 {
         bool closed = have && !p->shared->limits->privileged && (have->mode & S_IRWXU) != S_IRWXU;
-        struct entry now;
+        struct entry now = { .ino = 0 };
         int fd;
 
         if (closed && fchmodat(p->fd, name, (have->mode & 07777) | S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
@@ -410,7 +410,7 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
         unsigned flags = p->shared->limits->privileged ? 0 : META_KEEP_ACCESS;
         bool closed = have && flags && (have->mode & S_IRWXU) != S_IRWXU;
         _cleanup_(fd_closep) int fd = -1;
-        struct entry now;
+        struct entry now = { .ino = 0 };
         const char *failed = "open";
         int r;
 

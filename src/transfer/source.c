@@ -141,8 +141,10 @@ static long mount_id(int fd)
         info = fopen(path, "re");
         if (!info)
                 return -1;
-        while (fgets(line, sizeof(line), info) && sscanf(line, "mnt_id: %ld", &id) != 1)
-                continue;
+        while (id < 0 && fgets(line, sizeof(line), info)) {
+                if (str_starts(line, "mnt_id:"))
+                        id = strtol(line + strlen("mnt_id:"), NULL, 10);
+        }
         fclose(info);
         return id;
 }
