@@ -95,8 +95,8 @@ static int commit(struct local *l, const char *name, struct err *err)
         if (r < 0)
                 return r;
         r = local_rename(l, LOCAL_PLACE_NEW, name);
-        if (r == 0 && fsync(p->parent_fd) < 0)
-                r = -errno;
+        if (r == 0)
+                r = fd_sync_directory(p->parent_fd);
         return r < 0 ? err_run_at(err, r, "commit the snapshot", p->parent, name) : 0;
 }
 

@@ -80,6 +80,13 @@ int fd_open_below(int root, const char *path)
         return fd;
 }
 
+int fd_sync_directory(int fd)
+{
+        if (fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
+                return 0;
+        return errno_negative();
+}
+
 ssize_t fd_read_full(int fd, void *data, size_t size)
 {
         size_t done = 0;

@@ -31,6 +31,9 @@ int fd_open_unmounted_at(int dirfd, const char *name, int flags);
  */
 int fd_open_below(int root, const char *path);
 
+/* Have the names in a directory on the disk, on filesystems that know how to. Return 0 or -errno. */
+int fd_sync_directory(int fd);
+
 /* Read exactly @size bytes or up to the end. Return the number of bytes or -errno. */
 ssize_t fd_read_full(int fd, void *data, size_t size);
 ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset);

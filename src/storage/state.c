@@ -188,8 +188,8 @@ static int write_durably(int dirfd, const struct buf *text)
                 r = -errno;
         if (r == 0 && renameat(dirfd, new_name, dirfd, file_name) < 0)
                 r = -errno;
-        if (r == 0 && fsync(dirfd) < 0)
-                r = -errno;
+        if (r == 0)
+                r = fd_sync_directory(dirfd);
         if (r < 0)
                 (void)unlinkat(dirfd, new_name, 0);
         return r;
