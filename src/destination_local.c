@@ -36,8 +36,8 @@ int local_find_limits(struct local *l, struct err *err)
         r = limits_probe(&l->limits, dirfd, !o->dry_run, o->no_sudo, err);
         l->limits_known = r == 0;
         if (r == 0 && l->limits.granularity_ns > 1000)
-                log_info("the destination keeps times to %u microseconds, they are compared like that",
-                         l->limits.granularity_ns / 1000);
+                log_info("the destination keeps times to %g s, they are compared like that",
+                         l->limits.granularity_ns / 1e9);
         return r;
 }
 
