@@ -237,9 +237,9 @@ int local_checks(const struct local_place *p, const struct options *o, struct er
         if (r == 0)
                 r = check_mount_point(p, o, err);
         if (r == 0 && o->backup) {
-                source_fd = open(o->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                source_fd = fd_open_directory(o->source);
                 if (source_fd < 0)
-                        return err_run(err, -errno, "read the source directory", o->source);
+                        return err_run(err, source_fd, "read the source directory", o->source);
                 r = check_inside(p, o, source_fd, err);
         }
         if (r == 0 && !o->force)

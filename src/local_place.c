@@ -56,15 +56,16 @@ static int resolve(struct local_place *p, const char *path, struct err *err)
 
 static int open_parent(struct local_place *p, struct err *err)
 {
-        p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (p->parent_fd >= 0 || errno == ENOENT)
+        p->parent_fd = fd_open_directory(p->parent);
+        if (p->parent_fd >= 0 || p->parent_fd == -ENOENT)
                 return 0;
-        return err_run(err, -errno, "open directory", p->parent);
+        return err_run(err, p->parent_fd, "open directory", p->parent);
 }
 
 static int open_latest(struct local_place *p, struct err *err)
 {
         p->latest_fd = fd_open_at(p->parent_fd, p->latest, O_DIRECTORY);
+        p->latest_is_new = p->latest_is_new || p->latest_fd == -ENOENT;
         if (p->latest_fd == -EACCES && fchmodat(p->parent_fd, p->latest, S_IRWXU, AT_SYMLINK_NOFOLLOW) == 0)
                 p->latest_fd = fd_open_at(p->parent_fd, p->latest, O_DIRECTORY);
         if (p->latest_fd >= 0 || p->latest_fd == -ENOENT)
@@ -132,6 +133,7 @@ int local_place_open(struct local_place *p, const char *path, bool dry_run, stru
         if (p->machine_lock < 0 && err->kind != ERR_NONE)
                 return p->machine_lock;
         r = open_parent(p, err);
+        p->latest_is_new = p->parent_fd < 0;
         if (r < 0 || p->parent_fd < 0)
                 return r;
         identity_filesystem(p->parent_fd, p->filesystem);
@@ -145,9 +147,9 @@ static int create_parent(struct local_place *p, struct err *err)
 {
         if (mkdir(p->parent, 0700) < 0 && errno != EEXIST)
                 return err_run(err, -errno, "create directory", p->parent);
-        p->parent_fd = open(p->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        p->parent_fd = fd_open_directory(p->parent);
         if (p->parent_fd < 0)
-                return err_run(err, -errno, "open directory", p->parent);
+                return err_run(err, p->parent_fd, "open directory", p->parent);
         identity_filesystem(p->parent_fd, p->filesystem);
         return 0;
 }

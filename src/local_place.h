@@ -25,7 +25,8 @@ struct local_place {
         char *latest;                       /* the last component of path; */
         int parent_fd, state_fd, latest_fd; /* -1 where it does not exist (yet) */
         int machine_lock, lock;
-        bool has_state; /* there is a state file */
+        bool has_state;     /* there is a state file */
+        bool latest_is_new; /* there was no `latest` */
         struct state state;
         char filesystem[IDENTITY_SIZE]; /* UUID of the destination's, "" when unknown */
 };

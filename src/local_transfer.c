@@ -147,6 +147,7 @@ static int update(struct local *l, const struct source *source, const struct bin
         const struct update_config config = {
                 .source = source,
                 .to_fd = l->place.latest_fd,
+                .to_is_new = l->place.latest_is_new,
                 .limits = &l->limits,
                 .report = l->d.config->report,
                 .dry_run = l->d.config->options->dry_run,

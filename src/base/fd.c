@@ -26,6 +26,16 @@ int fd_open_at(int dirfd, const char *name, int flags)
         return fd >= 0 ? fd : -errno;
 }
 
+int fd_open_directory(const char *path)
+{
+        const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+        int fd = open(path, flags | O_NOATIME);
+
+        if (fd < 0 && errno == EPERM)
+                fd = open(path, flags);
+        return fd >= 0 ? fd : -errno;
+}
+
 int fd_open_unmounted_at(int dirfd, const char *name, int flags)
 {
         struct open_how how = {

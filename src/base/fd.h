@@ -19,8 +19,11 @@ static inline void fd_closep(int *fd)
  */
 int fd_open_at(int dirfd, const char *name, int flags);
 
+/* A directory as the user named it, through symlinks if there are any; the same about its atime. */
+int fd_open_directory(const char *path);
+
 /*
- * The same for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it is
+ * fd_open_at() for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it is
  * of the same filesystem.
  */
 int fd_open_unmounted_at(int dirfd, const char *name, int flags);

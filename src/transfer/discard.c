@@ -24,6 +24,14 @@ int discard_directory(struct visit *v, const char *name, ino_t ino, struct err *
         return visit_add(v, &child, (struct visit_task){ .remove = true }, err);
 }
 
+int discard_aside(struct visit *v, const char *name, const struct entry *former, struct err *err)
+{
+        const struct crew_child child = { .name = name, .dev[CREW_TO] = former->dev, .ino[CREW_TO] = former->ino };
+        struct visit_task task = { .remove = true, .former = strdup(former->name) };
+
+        return task.former ? visit_add(v, &child, task, err) : err_oom(err);
+}
+
 int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
 {
         const struct update_config *config = v->update->config;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+struct entry;
 struct err;
 struct listing_name;
 struct visit;
@@ -12,6 +13,9 @@ int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
 
 /* Add the task that removes the directory @name; @ino is its inode, 0 when it is not known. */
 int discard_directory(struct visit *v, const char *name, ino_t ino, struct err *err);
+
+/* The same for @former, which was renamed to @name to make way, and is shown under the name that it had. */
+int discard_aside(struct visit *v, const char *name, const struct entry *former, struct err *err);
 
 /* The task itself: its visit and its finish, as struct crew_ops wants them. */
 int discard_visit(struct visit *v, struct err *err);

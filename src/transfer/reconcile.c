@@ -93,10 +93,12 @@ static void count_verdict(struct visit *v, const struct entry *want, const struc
                 [DECIDE_ADJUST] = { REPORT_VERB_METADATA, REPORT_METADATA },
         };
 
-        if (d->verdict == DECIDE_KEEP)
+        enum decide_verdict verdict = d->verdict == DECIDE_MAKE && v->retyped ? DECIDE_RETYPE : d->verdict;
+
+        if (verdict == DECIDE_KEEP)
                 return;
-        report_add(v->update->config->report, shown[d->verdict].count, 1);
-        visit_tell(v, shown[d->verdict].verb, want, d->why);
+        report_add(v->update->config->report, shown[verdict].count, 1);
+        visit_tell(v, shown[verdict].verb, want, d->why);
 }
 
 /* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_VANISHED, PUT_LACKING. */
@@ -199,7 +201,7 @@ static int clear_way(struct visit *v, const struct entry *have, struct err *err)
         if (!entry_is_dir(have))
                 return put_removed(&v->to, have->name, err);
         r = put_aside(&v->to, have->name, aside, err);
-        return r < 0 ? r : discard_directory(v, aside, have->ino, err);
+        return r < 0 ? r : discard_aside(v, aside, have, err);
 }
 
 static int update_leaf(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
@@ -207,7 +209,8 @@ static int update_leaf(struct visit *v, struct entry *want, const struct entry *
         ino_t ino;
         int r = 0;
 
-        if (have && entry_is_dir(have)) {
+        v->retyped = have && entry_is_dir(have);
+        if (v->retyped) {
                 r = clear_way(v, have, err);
                 have = NULL;
         }
@@ -227,6 +230,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
         ino_t ino = have ? have->ino : 0;
         int r = 0;
 
+        v->retyped = false;
         if (d.verdict == DECIDE_RETYPE) {
                 r = clear_way(v, have, err);
                 have = NULL;

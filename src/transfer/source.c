@@ -34,9 +34,9 @@ int source_new(struct source **ret, const struct source_config *config, struct e
 
         if (!s)
                 return err_oom(err);
-        s->root_fd = open(config->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        s->root_fd = fd_open_directory(config->path);
         if (s->root_fd < 0)
-                return err_run(err, -errno, "read the source directory", config->path);
+                return err_run(err, s->root_fd, "read the source directory", config->path);
         s->filter = config->filter;
         s->multi_fs = config->multi_fs;
         s->report = config->report;

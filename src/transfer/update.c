@@ -206,6 +206,10 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
         limits_fit(c->limits, &want, c->report, "");
         report_add(c->report, REPORT_ENTRIES, 1);
         *ret = (struct visit_task){ .mode = want.mode & 07777, .mtime = want.mtime, .missing = c->to_fd < 0 };
+        if (c->to_is_new) {
+                report_change(c->report, REPORT_VERB_NEW, NULL, ".", true, 0);
+                report_add(c->report, REPORT_NEW, 1);
+        }
         if (c->to_fd < 0)
                 return 0;
         r = entry_load_fd(&have, c->to_fd, "", &arena, &failed);
@@ -215,7 +219,7 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
         d = decide(&want, &have, &(struct decide_hints){ .verify = false });
         if (d.verdict != DECIDE_ADJUST && c->limits->privileged)
                 return 0;
-        if (d.verdict == DECIDE_ADJUST)
+        if (d.verdict == DECIDE_ADJUST && !c->to_is_new)
                 report_change(c->report, REPORT_VERB_METADATA, NULL, ".", true, d.why);
         if (!c->dry_run)
                 r = meta_apply(&(struct meta_place){ .fd = c->to_fd }, &want, &have,
@@ -225,7 +229,7 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
 
 static int run_once(struct update *u, struct err *err)
 {
-        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = free };
+        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = visit_forget };
         const struct update_config *c = u->config;
         struct visit_task root, *data;
         int r;

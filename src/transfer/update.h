@@ -12,7 +12,8 @@ struct source;
 
 struct update_config {
         const struct source *source;
-        int to_fd; /* the root of `latest`; -1 in a dry run that finds none yet */
+        int to_fd;      /* the root of `latest`; -1 in a dry run that finds none yet */
+        bool to_is_new; /* or this run made it, or would */
         const struct limits *limits;
         struct report *report;
         bool dry_run; /* report what would be done, change nothing */

@@ -5,12 +5,37 @@
 #include "base/err.h"
 #include "transfer/update.h"
 
+#include <errno.h>
+
+/* What was moved aside, and all below it, is shown under the name that the user knows. */
+static int restore_former_name(struct buf *path, const struct crew_dir *d)
+{
+        size_t end = path->size;
+
+        for (; d->parent; d = d->parent) {
+                const struct visit_task *task = d->data;
+                size_t start = end - strlen(d->name);
+                _cleanup_(freep) char *below = NULL;
+
+                if (!task->former) {
+                        end = start - (start > 0);
+                        continue;
+                }
+                below = strdup(path->data + end);
+                if (!below)
+                        return -ENOMEM;
+                buf_truncate(path, start);
+                return buf_printf(path, "%s%s", task->former, below);
+        }
+        return 0;
+}
+
 int visit_init(struct visit *v, struct crew_worker *w, struct crew_dir *d, struct err *err)
 {
         *v = (struct visit){ .update = crew_context(w), .worker = w, .dir = d, .task = d->data };
         v->from.arena = &w->arena;
         v->to = (struct put_dir){ .shared = &v->update->shared, .fd = -1, .from = &v->from };
-        if (crew_path(d, &v->path) < 0)
+        if (crew_path(d, &v->path) < 0 || (v->task->remove && restore_former_name(&v->path, d) < 0))
                 return err_oom(err);
         v->to.path = v->path.data;
         return 0;
@@ -23,13 +48,24 @@ void visit_deinit(struct visit *v)
         buf_deinit(&v->path);
 }
 
+void visit_forget(void *task)
+{
+        struct visit_task *t = task;
+
+        if (t)
+                free(t->former);
+        free(t);
+}
+
 int visit_add(struct visit *v, const struct crew_child *child, struct visit_task task, struct err *err)
 {
         struct crew_child c = *child;
         struct visit_task *t = malloc(sizeof(*t));
 
-        if (!t)
+        if (!t) {
+                free(task.former);
                 return err_oom(err);
+        }
         *t = task;
         c.data = t;
         return crew_add(v->worker, v->dir, &c, err);

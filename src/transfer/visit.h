@@ -31,6 +31,7 @@ struct visit_task {
         bool missing;         /* dry run: it is not there yet */
         mode_t mode;
         struct timespec mtime;
+        char *former; /* the name under which it is shown, when it was moved aside; taken by visit_add(), or NULL */
 };
 
 struct visit {
@@ -44,10 +45,14 @@ struct visit {
         struct listing old; /* names in the destination */
         size_t next_old;
         bool may_remove; /* the source's list is complete */
+        bool retyped;    /* what had the name of the current entry was a directory */
 };
 
 int visit_init(struct visit *v, struct crew_worker *w, struct crew_dir *d, struct err *err);
 void visit_deinit(struct visit *v);
+
+/* Release what visit_add() made of a task. */
+void visit_forget(void *task);
 
 /* Add a subdirectory. Return 0 or a negative errno with @err filled. */
 int visit_add(struct visit *v, const struct crew_child *child, struct visit_task task, struct err *err);
