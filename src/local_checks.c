@@ -114,9 +114,14 @@ static int check_inside(const struct local_place *p, const struct options *o, in
 static int check_source_empty(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
 {
         char shown[SHOWN_MAX];
-        int r;
+        int r = 1;
 
-        if (p->state.entries < 2)
+        /* Without a record (of an older program, or damaged) what the last run saw is in `latest`. */
+        if (p->state.entries == 0 && p->latest_fd >= 0)
+                r = is_empty(p->latest_fd);
+        if (r < 0)
+                return err_run(err, r, "read directory", p->path);
+        if (p->state.entries < 2 && r == 1)
                 return 0;
         r = is_empty(source_fd);
         if (r < 0)

@@ -85,7 +85,8 @@ static int commit(struct local *l, const char *name, struct err *err)
                         l->d.config->options->daemon != OPTIONS_DAEMON_INCOMPLETE;
         int r;
 
-        if (state_add_outcome(&p->state, name, complete) < 0)
+        if (state_add_outcome(&p->state, name, complete) < 0 ||
+            (!p->state.latest && state_set(&p->state.latest, p->latest) < 0))
                 return err_oom(err);
         r = local_save_state(l, err);
         if (r == 0)

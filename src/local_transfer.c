@@ -98,6 +98,12 @@ static int record_start(struct local *l, struct timespec now, struct err *err)
 {
         struct state *s = &l->place.state;
 
+        /* From now on the parent is this destination's, even if the first transfer is cut off. */
+        if (!same(s->latest, l->place.latest)) {
+                s->has_reference = false;
+                if (state_set(&s->latest, l->place.latest) < 0)
+                        return err_oom(err);
+        }
         /* What an earlier run may have written half is suspect until a transfer is complete. */
         if (!s->running)
                 s->running_since = earlier(destination_now(l, now));
