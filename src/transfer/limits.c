@@ -271,10 +271,12 @@ static void fit_time(const struct fitting *f)
         struct timespec *t = &f->entry->mtime;
         int64_t wanted = t->tv_sec;
 
-        if (t->tv_sec < l->time_min || t->tv_sec > l->time_max) {
-                t->tv_sec = wanted < l->time_min ? l->time_min : l->time_max;
+        /* At the limits themselves the kernel keeps no fraction. */
+        if (wanted <= l->time_min || wanted >= l->time_max) {
+                t->tv_sec = wanted <= l->time_min ? l->time_min : l->time_max;
                 t->tv_nsec = 0;
-                lack(f, REPORT_LACK_TIME_RANGE, false);
+                if (t->tv_sec != wanted)
+                        lack(f, REPORT_LACK_TIME_RANGE, false);
         }
         if (l->granularity_ns > NSEC)
                 t->tv_sec -= t->tv_sec & 1;
