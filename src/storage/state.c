@@ -133,7 +133,8 @@ static int put_text(struct buf *b, const char *key, const char *value)
 {
         int r;
 
-        if (!value)
+        /* An empty text is none: the reader takes a key without a value for damage. */
+        if (!value || !*value)
                 return 0;
         r = buf_printf(b, "%s ", key);
         for (size_t i = 0; value[i] && r == 0; i++) {
@@ -244,7 +245,12 @@ static int parse_text(char **field, const char *value)
         return state_set(field, value);
 }
 
-static int parse_number(uint64_t *ret, const char *value)
+/* Which of the values that have no mark of their own for being absent were there. */
+struct seen {
+        bool privileged, partial, entries, bytes;
+};
+
+static int parse_digits(uint64_t *ret, const char *value)
 {
         char *end;
 
@@ -255,8 +261,19 @@ static int parse_number(uint64_t *ret, const char *value)
         return errno || *end ? -EBADMSG : 0;
 }
 
-static int parse_bool(bool *ret, const char *value)
+static int parse_number(bool *has, uint64_t *ret, const char *value)
 {
+        if (*has)
+                return -EBADMSG;
+        *has = true;
+        return parse_digits(ret, value);
+}
+
+static int parse_bool(bool *has, bool *ret, const char *value)
+{
+        if (*has)
+                return -EBADMSG;
+        *has = true;
         *ret = str_equal(value, "yes");
         return *ret || str_equal(value, "no") ? 0 : -EBADMSG;
 }
@@ -272,14 +289,24 @@ static int parse_time(bool *has, struct timespec *ret, const char *value)
                 return -EBADMSG;
         errno = 0;
         sec = strtoll(value, &end, 10);
-        if (errno || *end != '.' || strlen(end + 1) != 9 || parse_number(&nsec, end + 1) < 0)
+        if (errno || *end != '.' || strlen(end + 1) != 9 || parse_digits(&nsec, end + 1) < 0)
                 return -EBADMSG;
         *ret = (struct timespec){ .tv_sec = sec, .tv_nsec = (long)nsec };
         *has = true;
         return 0;
 }
 
-static int parse_key(struct state *s, const char *key, const char *value)
+static int parse_filesystem(struct state *s, const char *value)
+{
+        return !*value || state_knows_filesystem(s, value) ? -EBADMSG : state_add_filesystem(s, value);
+}
+
+static int parse_outcome(struct state *s, const char *value, bool complete)
+{
+        return !*value || find_outcome(s, value) ? -EBADMSG : state_add_outcome(s, value, complete);
+}
+
+static int parse_key(struct state *s, struct seen *seen, const char *key, const char *value)
 {
         if (str_equal(key, "machine"))
                 return parse_text(&s->machine, value);
@@ -292,26 +319,26 @@ static int parse_key(struct state *s, const char *key, const char *value)
         if (str_equal(key, "rules"))
                 return parse_text(&s->rules, value);
         if (str_equal(key, "privileged"))
-                return parse_bool(&s->privileged, value);
+                return parse_bool(&seen->privileged, &s->privileged, value);
         if (str_equal(key, "reference"))
                 return parse_time(&s->has_reference, &s->reference, value);
         if (str_equal(key, "running-since"))
                 return parse_time(&s->running, &s->running_since, value);
         if (str_equal(key, "partial"))
-                return parse_bool(&s->partial, value);
+                return parse_bool(&seen->partial, &s->partial, value);
         if (str_equal(key, "entries"))
-                return parse_number(&s->entries, value);
+                return parse_number(&seen->entries, &s->entries, value);
         if (str_equal(key, "bytes"))
-                return parse_number(&s->bytes, value);
+                return parse_number(&seen->bytes, &s->bytes, value);
         if (str_equal(key, "filesystem"))
-                return state_add_filesystem(s, value);
+                return parse_filesystem(s, value);
         if (str_equal(key, "complete") || str_equal(key, "incomplete"))
-                return state_add_outcome(s, value, str_equal(key, "complete"));
+                return parse_outcome(s, value, str_equal(key, "complete"));
         return -EBADMSG;
 }
 
 /* @line is without its newline. Return 1 for the line that ends the file, 0, or -errno. */
-static int parse_line(struct state *s, char *line, unsigned number)
+static int parse_line(struct state *s, struct seen *seen, char *line, unsigned number)
 {
         char *value = strchr(line, ' ');
 
@@ -322,11 +349,12 @@ static int parse_line(struct state *s, char *line, unsigned number)
                 return -EBADMSG;
         if (number == 1)
                 return str_equal(line, "version") && str_equal(value, "1") ? 0 : -EBADMSG;
-        return parse_key(s, line, value);
+        return parse_key(s, seen, line, value);
 }
 
 static int parse_lines(struct state *s, char *text, size_t size, unsigned *ret_line)
 {
+        struct seen seen = { .privileged = false };
         char *line = text, *end;
         int r = 0;
 
@@ -334,7 +362,7 @@ static int parse_lines(struct state *s, char *text, size_t size, unsigned *ret_l
                 *end = '\0';
                 if (strlen(line) != (size_t)(end - line))
                         return -EBADMSG;
-                r = parse_line(s, line, *ret_line);
+                r = parse_line(s, &seen, line, *ret_line);
                 line = end + 1;
                 if (r != 0)
                         break;
