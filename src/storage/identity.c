@@ -43,7 +43,7 @@ void identity_machine(char ret[IDENTITY_SIZE])
 {
         if (first_line("/etc/machine-id", ret))
                 return;
-        if (gethostname(ret, IDENTITY_SIZE) < 0)
+        if (gethostname(ret, IDENTITY_SIZE) < 0 || ret[0] == '\0')
                 snprintf(ret, IDENTITY_SIZE, "unknown");
         ret[IDENTITY_SIZE - 1] = '\0';
 }
@@ -202,6 +202,8 @@ int identity_remember(const char *destination, const char *uuid, struct err *err
                 r = -errno;
         if (r == 0)
                 r = read_memory(dirfd, &memory);
+        if (r == 0 && memory.size > 0 && memory.data[memory.size - 1] != '\n')
+                r = buf_putc(&memory, '\n');
         if (r == 0 || r == -ENOENT)
                 r = buf_printf(&memory, "%s %s\n", uuid, destination);
         if (r == 0)
