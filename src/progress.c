@@ -184,7 +184,8 @@ const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE])
 {
         unsigned long whole = (unsigned long)(seconds + 0.5);
 
-        if (seconds < 10)
+        /* What would round to "10.0 s" is 10 s. */
+        if (seconds < 9.95)
                 snprintf(out, PROGRESS_TEXT_SIZE, "%.1f s", seconds);
         else if (whole < 60)
                 snprintf(out, PROGRESS_TEXT_SIZE, "%lu s", whole);
