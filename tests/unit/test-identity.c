@@ -1,0 +1,123 @@
+/* The machine's name, filesystems' UUIDs, and the disks that this machine remembers. */
+#include "base/err.h"
+#include "base/fd.h"
+#include "scratch.h"
+#include "storage/identity.h"
+
+#include <errno.h>
+
+static char memory[512];
+
+/* A memory of its own for one case, in a directory that does not exist yet. */
+static void use_memory(void)
+{
+        int dir = scratch_directory();
+        char link[64], path[400] = "";
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+        ck_assert_int_gt(readlink(link, path, sizeof(path) - 1), 0);
+        snprintf(memory, sizeof(memory), "%s/not/yet", path);
+        ck_assert_int_eq(setenv("STATE_DIRECTORY", memory, 1), 0);
+}
+
+static void remember(const char *destination, const char *uuid)
+{
+        struct err err = { .kind = ERR_NONE };
+        int r = identity_remember(destination, uuid, &err);
+
+        ck_assert_msg(r == 0, "%s", err.text);
+}
+
+START_TEST(a_destination_is_new_known_or_on_another_disk)
+{
+        struct stat st;
+
+        use_memory();
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_NEW);
+        remember("/mnt/a", "uuid-1");
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-2"), IDENTITY_ANOTHER);
+        ck_assert_int_eq(identity_recall("/mnt/a b", "uuid-1"), IDENTITY_NEW);
+        ck_assert_int_eq(identity_recall("/mnt", "uuid-1"), IDENTITY_NEW);
+        /* Two disks that take turns, and a name with a space. */
+        remember("/mnt/a", "uuid-2");
+        remember("/mnt/a b", "uuid-3");
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-2"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/a b", "uuid-3"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/a b", "uuid-1"), IDENTITY_ANOTHER);
+        ck_assert_int_eq(stat(memory, &st), 0);
+        ck_assert_uint_eq(st.st_mode & 0777, 0700);
+}
+END_TEST
+
+START_TEST(a_hostile_name_forges_no_line)
+{
+        use_memory();
+        remember("/mnt/x\nuuid-9 /mnt/victim", "uuid-1");
+        ck_assert_int_eq(identity_recall("/mnt/victim", "uuid-9"), IDENTITY_NEW);
+        ck_assert_int_eq(identity_recall("/mnt/x", "uuid-1"), IDENTITY_NEW);
+        remember("/mnt/\xff\r%", "uuid-1");
+        ck_assert_int_eq(identity_recall("/mnt/\xff\r%", "uuid-1"), IDENTITY_KNOWN);
+}
+END_TEST
+
+START_TEST(a_memory_that_people_edited_is_read_as_far_as_it_goes)
+{
+        char command[600];
+
+        use_memory();
+        remember("/mnt/a", "uuid-1");
+        snprintf(command, sizeof(command), "printf '\\n\\nnonsense\\n /mnt/q\\nuuid-5 /mnt/b' >>'%s/disks'", memory);
+        ck_assert_int_eq(system(command), 0);
+        ck_assert_int_eq(identity_recall("/mnt/b", "uuid-5"), IDENTITY_KNOWN);
+        /* Its last line lacks the newline. */
+        remember("/mnt/c", "uuid-6");
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/b", "uuid-5"), IDENTITY_KNOWN);
+        ck_assert_int_eq(identity_recall("/mnt/c", "uuid-6"), IDENTITY_KNOWN);
+}
+END_TEST
+
+START_TEST(where_nothing_can_be_remembered_is_told)
+{
+        struct err err = { .kind = ERR_NONE };
+
+        use_memory();
+        ck_assert_int_eq(setenv("STATE_DIRECTORY", "/dev/null/x", 1), 0);
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_NEW);
+        ck_assert_int_lt(identity_remember("/mnt/a", "uuid-1", &err), 0);
+        ck_assert_int_eq(err.kind, ERR_ITEM);
+}
+END_TEST
+
+START_TEST(machine_and_filesystem_have_plain_names)
+{
+        char machine[IDENTITY_SIZE], again[IDENTITY_SIZE], uuid[IDENTITY_SIZE];
+        int dir = scratch_directory(), shm = open("/dev/shm", O_RDONLY | O_DIRECTORY);
+
+        identity_machine(machine);
+        identity_machine(again);
+        ck_assert_str_eq(machine, again);
+        ck_assert_uint_gt(strlen(machine), 0);
+        ck_assert_uint_eq(strcspn(machine, " \n"), strlen(machine));
+        identity_filesystem(dir, uuid);
+        ck_assert_uint_eq(strspn(uuid, "0123456789abcdefABCDEF-"), strlen(uuid));
+        identity_filesystem(-1, uuid);
+        ck_assert_str_eq(uuid, "");
+        fd_close(shm);
+}
+END_TEST
+
+int main(void)
+{
+        const TTest *const tests[] = {
+                a_destination_is_new_known_or_on_another_disk,
+                a_hostile_name_forges_no_line,
+                a_memory_that_people_edited_is_read_as_far_as_it_goes,
+                where_nothing_can_be_remembered_is_told,
+                machine_and_filesystem_have_plain_names,
+        };
+
+        return scratch_run("identity", tests, ARRAY_SIZE(tests));
+}
