@@ -56,16 +56,16 @@ need() {
 # The private directory. Others may search it, so that as_user can work in it.
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/rsb-test.XXXXXX")
 chmod 711 "$tmp"
-mounted=()
 
 clean_up() {
-        local status=$? i
+        local status=$? point
 
         trap - EXIT
         cd /
-        for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do
-                umount "${mounted[i]}" 2>/dev/null || umount -l "${mounted[i]}" || true
-        done
+        # The latest first; whatever the test mounted, and by whatever means.
+        while read -r point; do
+                umount "$point" 2>/dev/null || umount -l "$point" || true
+        done < <(awk -v below="$tmp/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac)
         chattr -R -f -ia "$tmp" 2>/dev/null || true
         rm -rf --one-file-system "$tmp"
         exit "$status"
@@ -100,7 +100,6 @@ make_fs() {
                 grep -qw "$type" /proc/filesystems || skip "the kernel has no $type"
                 mount -o loop "$tmp/$name.img" "$point" || skip "cannot mount a $type image"
         fi
-        mounted+=("$point")
         chmod 755 "$point"
 }
 
