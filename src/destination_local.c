@@ -75,9 +75,7 @@ int local_trash(const struct local *l, const char *name, char trash[LOCAL_TRASH_
         }
 }
 
-/* ---- prepare ---- */
-
-static int remove_name(struct local *l, const char *name, const char *shown, struct err *err)
+int local_discard(struct local *l, const char *name, const char *shown, struct err *err)
 {
         struct remove_config config = {
                 .parent_fd = l->place.parent_fd,
@@ -96,6 +94,8 @@ static int remove_name(struct local *l, const char *name, const char *shown, str
         return r;
 }
 
+/* ---- prepare ---- */
+
 /* What runs that were cut off left behind. */
 static int sweep(struct local *l, struct err *err)
 {
@@ -108,7 +108,7 @@ static int sweep(struct local *l, struct err *err)
         for (size_t i = 0; i < count; i++) {
                 if (r == 0) {
                         log_info("removing '%s', left behind by a run that was cut off", names[i]);
-                        r = remove_name(l, names[i], names[i], err);
+                        r = local_discard(l, names[i], names[i], err);
                 }
                 free(names[i]);
         }
@@ -206,7 +206,7 @@ static int local_remove(struct destination *d, const char *name, struct err *err
                 return err_destination_at(err, r, "remove the snapshot", l->place.parent, name);
         state_drop_outcome(&l->place.state, name);
         l->state_changed = true;
-        return remove_name(l, trash, name, err);
+        return local_discard(l, trash, name, err);
 }
 
 /* ---- release ---- */

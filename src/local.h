@@ -38,6 +38,9 @@ int local_rename(const struct local *l, const char *from, const char *to);
 enum { LOCAL_TRASH_SIZE = 64 };
 int local_trash(const struct local *l, const char *name, char trash[LOCAL_TRASH_SIZE]);
 
+/* Remove the directory @name of the parent with all that is in it, shown as @shown. What cannot go is reported. */
+int local_discard(struct local *l, const char *name, const char *shown, struct err *err);
+
 /* Operations of the destination, see destination.h. */
 int local_transfer(struct destination *d, struct err *err);
 int local_snapshot(struct destination *d, struct err *err);

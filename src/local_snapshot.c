@@ -101,6 +101,15 @@ static int commit(struct local *l, const char *name, struct err *err)
         return r < 0 ? err_run_at(err, r, "commit the snapshot", p->parent, name) : 0;
 }
 
+/* On a full disk a snapshot that did not come about holds the room that the next attempt needs. */
+static void give_back(struct local *l)
+{
+        ERR_LOCAL(err);
+
+        if (local_discard(l, LOCAL_PLACE_NEW, LOCAL_PLACE_NEW, &err) < 0)
+                err_drop(&err, "the full disk is the error, and the next run sweeps");
+}
+
 int local_snapshot(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
@@ -111,6 +120,8 @@ int local_snapshot(struct destination *d, struct err *err)
                 r = build(l, err);
                 if (r == 0)
                         r = commit(l, name, err);
+                if (r == -ENOSPC || r == -EDQUOT)
+                        give_back(l);
         }
         if (r < 0)
                 return r;

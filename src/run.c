@@ -170,10 +170,10 @@ static bool is_full(int r)
         return r == -ENOSPC || r == -EDQUOT;
 }
 
-/* On a full disk what the scheme removes anyway is removed first, and the transfer goes on. */
-static int transfer_with_room(struct run *run, struct err *err)
+/* On a full disk what the scheme removes anyway is removed first, and the step is done again. */
+static int with_room(struct run *run, int (*step)(struct run *, struct err *), struct err *err)
 {
-        int r = do_transfer(run, err);
+        int r = step(run, err);
 
         if (!is_full(r) || !run->options->rotate || run->options->dry_run)
                 return r;
@@ -186,7 +186,7 @@ static int transfer_with_room(struct run *run, struct err *err)
                 err_runf(err, -ENOSPC, "the destination is full");
                 return err_hint(err, "no snapshot is left that the scheme would remove; free some space or change it");
         }
-        return do_transfer(run, err);
+        return step(run, err);
 }
 
 static int do_steps(struct run *run, struct err *err)
@@ -205,11 +205,11 @@ static int do_steps(struct run *run, struct err *err)
                 report_mark_partial(run->report);
         }
         if (r == 0 && o->backup)
-                r = transfer_with_room(run, err);
+                r = with_room(run, do_transfer, err);
         if (r == 0)
                 r = stop_check(err);
         if (r == 0 && o->snapshot)
-                r = do_snapshot(run, err);
+                r = with_room(run, do_snapshot, err);
         if (r == 0)
                 r = stop_check(err);
         if (r == 0 && o->rotate)

@@ -19,7 +19,7 @@ lines() {
         sed "s/^\(.*\) ${made:-none}/\1 MADE/" "$tmp/out" | LC_ALL=C sort
 }
 
-cd "$tmp" || exit
+in_memory 200m
 umask 022
 make_fs disk ext4 64m
 mkdir -p disk/source disk/parent

@@ -5,6 +5,7 @@
 need_root "$@"
 need_program
 need rsync
+in_memory 500m
 
 rounds=${1:-24}
 source=$tmp/source parent=$tmp/parent

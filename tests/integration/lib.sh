@@ -65,7 +65,7 @@ clean_up() {
         # The latest first; whatever the test mounted, and by whatever means.
         while read -r point; do
                 umount "$point" 2>/dev/null || umount -l "$point" || true
-        done < <(awk -v below="$tmp/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac)
+        done < <(awk -v top="$tmp" '$5 == top || index($5, top "/") == 1 { print $5 }' /proc/self/mountinfo | tac)
         chattr -R -f -ia "$tmp" 2>/dev/null || true
         rm -rf --one-file-system "$tmp"
         exit "$status"
@@ -79,6 +79,13 @@ trap 'exit 143' TERM
 export STATE_DIRECTORY=$tmp/state XDG_RUNTIME_DIR=$tmp/run HOME=$tmp/home
 mkdir -m 700 "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"
 unset RSYNC_MODULE_PATH RSYNC_EXIT_STATUS NO_COLOR
+
+# in_memory SIZE: the private directory becomes a tmpfs, where no sync waits for what other programs write. After need_root.
+in_memory() {
+        mount -t tmpfs -o "size=$1,mode=711" rsb-test "$tmp" || skip "cannot mount a tmpfs"
+        cd "$tmp"
+        mkdir -m 700 "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"
+}
 
 # make_fs NAME ext4|xfs|btrfs|tmpfs SIZE [mkfs options]: a new filesystem mounted at $tmp/NAME.
 make_fs() {

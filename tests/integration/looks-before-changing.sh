@@ -7,7 +7,7 @@ need_root "$@"
 need_program
 need rsync
 
-cd "$tmp" || exit
+in_memory 200m
 umask 022
 mkdir -p source/sub
 echo one >source/one

@@ -6,6 +6,7 @@
 need_root "$@"
 need_program
 need rsync
+in_memory 200m
 
 make_fs disk ext4 64m
 source=$tmp/source parent=$tmp/disk/parent

@@ -7,7 +7,7 @@
 need_root "$@"
 need_program
 
-cd "$tmp"
+in_memory 200m
 mkdir -p source/sub parent precious/deep
 echo one >source/one
 echo two >source/sub/two
