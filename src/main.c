@@ -40,6 +40,7 @@
 #include "superuser.h"
 #include "version.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -128,11 +129,24 @@ static int flush(int status)
         return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
 }
 
+/*
+ * A descriptor below 3 that is closed would be given to a file of the backup next, and messages be written there. What
+ * is opened instead takes no writing, so that a list of changes that reaches nobody is an error still.
+ */
+static void fill_standard_descriptors(void)
+{
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+                if (fcntl(fd, F_GETFD) < 0)
+                        (void)open("/dev/null", O_RDONLY);
+        }
+}
+
 int main(int argc, char **argv)
 {
         _cleanup_(options_freep) struct options *o = NULL;
         ERR_LOCAL(err);
 
+        fill_standard_descriptors();
         log_init("rsync-system-backup", LOG_LEVEL_INFO);
         if (options_parse(&o, argc, argv, &err) < 0) {
                 int status = err.kind == ERR_USAGE ? STATUS_USAGE : EXIT_FAILURE;
