@@ -26,6 +26,7 @@ struct links_group {
         const char *directory;
         const char *name;
         enum group_state state;
+        bool moved;
 };
 
 struct claim {
@@ -209,7 +210,11 @@ int links_move(struct links *l, struct links_group *g, ino_t to_ino, const char 
 
         pthread_mutex_lock(&l->lock);
         r = set_home(l, g, to_ino, directory, name, err);
-        l->moved = true;
+        if (r == 0 && g->moved)
+                r = LINKS_SPLIT;
+        /* A second time those that were visited earlier stay where they are: bringing them here would never end. */
+        l->moved = l->moved || !g->moved;
+        g->moved = true;
         pthread_mutex_unlock(&l->lock);
         return r;
 }

@@ -21,6 +21,8 @@ enum links_role {
         LINKS_FOLLOW = 2, /* the group's inode is known */
 };
 
+enum { LINKS_SPLIT = 1 };
+
 /* Where a group's inode is in `latest`. Borrowed from the table. */
 struct links_home {
         ino_t ino;
@@ -52,7 +54,10 @@ void links_fail(struct links *l, struct links_group *g);
  */
 int links_claim(struct links *l, ino_t to_ino, dev_t dev, ino_t ino, struct err *err);
 
-/* Put the leader's new inode in place of the one that takes no more links. */
+/*
+ * Put a new inode in place of the one that takes no more links. Return 0, LINKS_SPLIT when that happened before to this
+ * group, which then has more names than an inode takes links and stays apart, or -ENOMEM with @err filled.
+ */
 int links_move(struct links *l, struct links_group *g, ino_t to_ino, const char *directory, const char *name,
                struct err *err);
 

@@ -146,7 +146,12 @@ static int move_group(struct visit *v, struct entry *want, const struct entry *h
         ino_t ino;
         int r = put_entry(&v->to, want, have, false, &ino, err);
 
-        return r == 0 ? links_move(v->update->links, group, ino, v->to.path, want->name, err) : r;
+        if (r != 0)
+                return r;
+        r = links_move(v->update->links, group, ino, v->to.path, want->name, err);
+        if (r == LINKS_SPLIT)
+                report_lack(v->update->config->report, REPORT_LACK_HARDLINK, false, v->to.path, want->name);
+        return r < 0 ? r : 0;
 }
 
 static int follow(struct visit *v, struct entry *want, const struct entry *have, struct links_group *group,

@@ -75,6 +75,9 @@ START_TEST(a_group_that_moved_is_told_once)
         ck_assert_int_eq(links_move(l, g, 6, "b", "y", &err), 0);
         ck_assert(links_take_moved(l));
         ck_assert(!links_take_moved(l));
+        /* More names than an inode takes links: the rest goes elsewhere, and it ends there. */
+        ck_assert_int_eq(links_move(l, g, 6, "b", "y", &err), LINKS_SPLIT);
+        ck_assert(!links_take_moved(l));
         ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_FOLLOW);
         ck_assert_uint_eq(home.ino, 6);
         ck_assert_str_eq(home.directory, "b");
