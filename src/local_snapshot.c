@@ -74,6 +74,7 @@ static int build(struct local *l, struct err *err)
         progress_begin(l->d.config->progress, PROGRESS_SNAPSHOT, l->place.state.entries);
         r = snapshot_clone(&config, err);
         progress_end(l->d.config->progress);
+        report_lacks(l->d.config->report);
         return r;
 }
 

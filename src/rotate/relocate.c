@@ -196,27 +196,30 @@ static int replace_link(int from_dirfd, const char *from_name, int to_dirfd, con
         return 0;
 }
 
-int relocate_replace_link(int from_dirfd, int to_dirfd, const char *name)
-{
-        return replace_link(from_dirfd, name, to_dirfd, name);
-}
-
-static int follow(const struct relocate *r, const struct moved *m, int dirfd, const char *name)
+/* The snapshot first: when `latest` then finds no room, all that is wrong is a link that is replaced next. */
+static int follow(const struct relocate *r, const struct moved *m, const struct relocate_place *p)
 {
         _cleanup_(fd_closep) int home = fd_open_below(r->root_fd, m->path);
+        int result = home < 0 ? home : replace_link(home, m->name, p->to_dirfd, p->name);
 
-        return home < 0 ? home : replace_link(home, m->name, dirfd, name);
+        return result < 0 ? result : replace_link(home, m->name, p->dirfd, p->name);
 }
 
-int relocate_name(struct relocate *r, int dirfd, const char *path, const char *name, ino_t ino, struct arena *arena,
-                  struct err *err)
+int relocate_name(struct relocate *r, const struct relocate_place *p, ino_t ino, struct arena *arena, struct err *err)
 {
         const struct moved *m;
         int result;
 
         pthread_mutex_lock(&r->lock);
         m = find(r, ino);
-        result = m ? follow(r, m, dirfd, name) : make_new_inode(r, dirfd, path, name, ino, arena);
+        result = m ? follow(r, m, p) : -EMLINK;
+        if (result == -EMLINK) {
+                result = make_new_inode(r, p->dirfd, p->path, p->name, ino, arena);
+                if (result == 0)
+                        result = replace_link(p->dirfd, p->name, p->to_dirfd, p->name);
+                if (result == 0 && m)
+                        result = RELOCATE_SPLIT;
+        }
         pthread_mutex_unlock(&r->lock);
-        return result < 0 ? err_run_at(err, result, "make another copy of", path, name) : 0;
+        return result < 0 ? err_run_at(err, result, "make another copy of", p->path, p->name) : result;
 }

@@ -16,11 +16,21 @@ int relocate_new(struct relocate **ret, int root_fd, struct err *err);
 struct relocate *relocate_free(struct relocate *r);
 DEFINE_FREEP(struct relocate, relocate_free)
 
+enum { RELOCATE_SPLIT = 1 };
+
+/* One name of a file, in `latest` and in the snapshot. */
+struct relocate_place {
+        int dirfd, to_dirfd; /* its directory in both */
+        const char *path;    /* of the directory below the root */
+        const char *name;
+};
+
 /*
- * Give DIRECTORY/NAME (@dirfd, with @path below the root) the new inode of @ino, making that first when there is none.
- * Return 0 or a negative errno with @err filled (ERR_RUN).
+ * Give @place in both trees the new inode of @ino, making that first when there is none. Return 0; RELOCATE_SPLIT when
+ * the new inode was full as well, so that another one was made and the names are no longer all links of one; or a
+ * negative errno with @err filled (ERR_RUN).
  */
-int relocate_name(struct relocate *r, int dirfd, const char *path, const char *name, ino_t ino, struct arena *arena,
+int relocate_name(struct relocate *r, const struct relocate_place *place, ino_t ino, struct arena *arena,
                   struct err *err);
 
 /* Has this inode moved? */
@@ -28,6 +38,3 @@ bool relocate_has(struct relocate *r, ino_t ino);
 
 /* Has any inode moved? Then names that were visited before may still be on an old one. */
 bool relocate_any(struct relocate *r);
-
-/* Make @name in @to_dirfd a link of @name in @from_dirfd, in place of what it was. Return 0 or -errno. */
-int relocate_replace_link(int from_dirfd, int to_dirfd, const char *name);

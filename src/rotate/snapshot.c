@@ -65,9 +65,10 @@ static int clone_directory(struct pair *p, const char *name, struct err *err)
         return crew_add(p->worker, p->dir, &(struct crew_child){ .name = name }, err);
 }
 
-/* Bring @name, a file of `latest`, to the new inode that stands for @ino. */
+/* Bring @name to the new inode that stands for @ino, in both trees. */
 static int relocate(struct pair *p, const char *name, ino_t ino, struct err *err)
 {
+        const struct relocate_place place = { .dirfd = p->from, .to_dirfd = p->to, .path = p->path.data, .name = name };
         struct entry self;
         int r = p->has_moved ? 0 : entry_stat_fd(&self, p->from);
 
@@ -76,7 +77,10 @@ static int relocate(struct pair *p, const char *name, ino_t ino, struct err *err
         if (!p->has_moved)
                 p->mtime = self.mtime;
         p->has_moved = true;
-        return relocate_name(p->clone->relocate, p->from, p->path.data, name, ino, &p->worker->arena, err);
+        r = relocate_name(p->clone->relocate, &place, ino, &p->worker->arena, err);
+        if (r == RELOCATE_SPLIT)
+                report_lack(p->clone->config->report, REPORT_LACK_HARDLINK, false, p->path.data, name);
+        return r < 0 ? r : 0;
 }
 
 /* That changed the directory, but not the backup. */
@@ -95,12 +99,7 @@ static int link_elsewhere(struct pair *p, const char *name, struct err *err)
 
         if (r < 0)
                 return fail(p, r, "read the metadata of", name, err);
-        r = relocate(p, name, e.ino, err);
-        if (r < 0)
-                return r;
-        if (linkat(p->from, name, p->to, name, 0) < 0)
-                return fail(p, -errno, "link", name, err);
-        return 0;
+        return relocate(p, name, e.ino, err);
 }
 
 static int clone_file(struct pair *p, const char *name, struct err *err)
@@ -125,11 +124,7 @@ static int move_file(struct pair *p, const char *name, struct err *err)
 
         if (r < 0 || !relocate_has(p->clone->relocate, e.ino))
                 return r < 0 ? fail(p, r, "read the metadata of", name, err) : 0;
-        r = relocate(p, name, e.ino, err);
-        if (r < 0)
-                return r;
-        r = relocate_replace_link(p->from, p->to, name);
-        return r < 0 ? fail(p, r, "link", name, err) : 0;
+        return relocate(p, name, e.ino, err);
 }
 
 static int clone_names(struct pair *p, const struct listing *names, struct err *err)
