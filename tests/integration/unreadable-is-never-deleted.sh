@@ -1,0 +1,117 @@
+#!/bin/bash
+# What cannot be read is named, leads to status 23 and an outcome that is recorded as incomplete, and never to a deletion:
+# nothing below the counterpart of an unreadable directory goes. Rotation does not let an incomplete snapshot displace the
+# newest complete one. Files that vanish, grow or change their type while the run is under way are no failure, and the
+# next quiet run is exact.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+need rsync
+in_memory 300m
+prepare_for_user
+
+install -d -m 755 -o "$ordinary_user" "$tmp/own"
+cd "$tmp/own" || exit
+
+backup() {
+        as_user "$RSB" --no-sudo "$@" "$tmp/own/source" "$tmp/own/parent/latest"
+}
+
+# The program's own names: a parent that the user may not enter is one that he may not.
+as_user mkdir -p source/closed/deep source/dir source/linked
+for name in closed/one closed/deep/two dir/file dir/other linked/a plain; do
+        as_user sh -c "echo $name >source/$name"
+done
+as_user ln source/linked/a source/linked/b
+as_user ln source/linked/a source/linked/c
+expect_status 0 backup -b -s
+complete=$(snapshots parent)
+frozen parent
+
+# Unreadable; and each has changed in some way.
+chmod 000 source/closed
+chmod 000 source/dir/file
+touch -d 2001-01-01 source/dir/file
+rm source/dir/other
+echo changed >source/plain
+expect_status 23 backup -v -b -s
+grep -q "^warning: .*'closed'" "$tmp/err" || fail "the directory is not named: $(cat "$tmp/err")"
+grep -q "^warning: .*'dir/file'" "$tmp/err" || fail "the file is not named: $(cat "$tmp/err")"
+grep -q 'incomplete.* 2 files' "$tmp/err" || fail "the end does not tell: $(cat "$tmp/err")"
+for name in closed/one closed/deep/two dir/file; do
+        [ "$(cat "parent/latest/$name" 2>&1)" = "$name" ] || chmod 700 parent/latest/closed
+        [ "$(cat "parent/latest/$name")" = "$name" ] || fail "what could not be read was deleted: $name"
+done
+[ ! -e parent/latest/dir/other ] || fail "what is gone beside what is unreadable was not deleted"
+[ "$(cat parent/latest/plain)" = changed ] || fail "the rest was not done"
+newest=$(snapshots parent | tail -n 1)
+grep -qx "incomplete $newest" parent/.rsync-system-backup/state || fail "the outcome is not recorded as incomplete"
+frozen parent
+
+# A snapshot of it alone is no more complete than the transfer was.
+expect_status 0 as_user "$RSB" --no-sudo -s "$tmp/own/parent/latest"
+grep -qx "incomplete $(snapshots parent | tail -n 1)" parent/.rsync-system-backup/state || fail "-s turned it complete"
+
+# The newest complete one stays, whatever the scheme says.
+expect_status 0 as_user "$RSB" --no-sudo -vv -r --yearly=1 --prefer-recent "$tmp/own/parent/latest"
+[ -e "parent/$complete" ] || fail "the newest complete snapshot was removed: $(cat "$tmp/out")"
+grep -q "^kept .*$complete (.*complete" "$tmp/out" || fail "the reason is not told: $(cat "$tmp/out")"
+
+# A group of hard links of which nothing can be read, and a closed directory that is listed but not searched.
+chmod 755 source/closed
+chmod 644 source/dir/file
+chmod 000 source/linked/a
+chmod 444 source/closed/deep
+rm source/linked/c
+expect_status 23 backup -b
+[ "$(ls parent/latest/linked)" = $'a\nb' ] || fail "an unreadable group of hard links was deleted"
+chmod 700 parent/latest/closed/deep
+[ -e parent/latest/closed/deep/two ] || fail "below a directory that cannot be searched something was deleted"
+chmod 644 source/linked/a
+chmod 755 source/closed/deep
+expect_status 0 backup -b -s
+same source parent/latest
+grep -qx "complete $(snapshots parent | tail -n 1)" parent/.rsync-system-backup/state || fail "a whole run counts as incomplete"
+
+# A live system.
+"$PYTHON" - source <<'END' &
+import os, random, shutil, sys, time
+root, r = sys.argv[1] + "/live", random.Random(1)
+os.mkdir(root)
+end = time.monotonic() + 8
+while time.monotonic() < end:
+    path = "%s/%d" % (root, r.randrange(6)) + ("/%d" % r.randrange(400) if r.randrange(3) else "")
+    try:
+        kind = r.randrange(8)
+        if kind == 0:
+            os.path.isdir(path) and not os.path.islink(path) and shutil.rmtree(path) or os.unlink(path)
+        elif kind == 1:
+            os.makedirs(path)
+        elif kind == 2:
+            os.symlink("elsewhere", path)
+        elif kind == 3:
+            os.link("%s/%d/%d" % (root, r.randrange(6), r.randrange(400)), path)
+        elif kind == 4:
+            os.rename(path, "%s/%d" % (root, r.randrange(400)))
+        else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                for _ in range(r.randrange(20)):
+                    file.write(b"x" * r.randrange(10000))
+                    file.flush()
+    except OSError:
+        pass
+END
+chaos=$!
+while kill -0 $chaos 2>/dev/null; do
+        status=0
+        run_backup -q -b "$tmp/own/source" "$tmp/root/latest" >"$tmp/out" 2>"$tmp/err" || status=$?
+        if [ ! -e "$tmp/root" ]; then
+                mkdir "$tmp/root"
+                continue
+        fi
+        [ $status = 0 ] || [ $status = 23 ] || fail "status $status on a live system: $(cat "$tmp/err")"
+done
+expect_status 0 run_backup -b -s "$tmp/own/source" "$tmp/root/latest"
+same source "$tmp/root/latest"
+same source "$tmp/root/$(snapshots "$tmp/root" | tail -n 1)"
