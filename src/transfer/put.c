@@ -93,6 +93,18 @@ static bool has_space(int fd)
         return fstatvfs(fd, &vfs) == 0 && vfs.f_bavail > 0 && (vfs.f_files == 0 || vfs.f_favail > 0);
 }
 
+/* The mode of an entry whose other metadata failed: no set-id bit for an owner that it was not given for. */
+static mode_t remaining_mode(const struct meta_place *place, const struct entry *want, unsigned flags)
+{
+        mode_t mode = want->mode | (flags & META_KEEP_ACCESS ? S_IRWXU : 0);
+        struct entry now;
+        int r = place->fd >= 0 ? entry_stat_fd(&now, place->fd) : entry_stat(&now, place->dirfd, place->name);
+
+        if (r < 0 || now.uid != want->uid || now.gid != want->gid)
+                mode &= ~(mode_t)(S_ISUID | S_ISGID);
+        return mode;
+}
+
 /* Metadata that one entry cannot have does not keep its content from being stored: tell, and set what remains. */
 static int apply_metadata(struct put_dir *p, const struct meta_place *place, const struct entry *want,
                           const struct entry *have, unsigned flags, struct err *err)
@@ -109,7 +121,7 @@ static int apply_metadata(struct put_dir *p, const struct meta_place *place, con
                 return r;
         report_item(p->shared->report, err);
         if (!S_ISLNK(want->mode))
-                (void)meta_set_mode(place, want->mode | (flags & META_KEEP_ACCESS ? S_IRWXU : 0));
+                (void)meta_set_mode(place, remaining_mode(place, want, flags));
         return 0;
 }
 
