@@ -107,6 +107,11 @@ static int open_source(struct visit *v, struct err *err)
         if (fd < 0)
                 return visit_absorb(v, err_item_at(err, fd, "read directory", v->path.data, ""), err);
         r = source_list(&v->from, v->update->config->source, fd, v->path.data, &v->worker->arena, err);
+        if (r == -ENOENT && v->dir->parent) {
+                err_drop(err, "it went away after it was opened");
+                report_vanished(report, v->path.data, "");
+                return 0;
+        }
         v->may_remove = r == 0;
         return visit_absorb(v, r, err);
 }
