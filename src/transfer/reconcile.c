@@ -105,6 +105,7 @@ static void count_verdict(struct visit *v, const struct entry *want, const struc
 static int carry_out(struct visit *v, struct entry *want, const struct entry *have, const struct decision *d,
                      ino_t *ret_ino, struct err *err)
 {
+        bool same_content = d->verdict == DECIDE_RELINK || d->verdict == DECIDE_ADJUST;
         int r = PUT_NOT_IN_PLACE;
 
         *ret_ino = have ? have->ino : 0;
@@ -117,8 +118,7 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
         if (d->verdict == DECIDE_ADJUST)
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)
-                r = put_entry(&v->to, want, have, d->verdict != DECIDE_REPLACE && have && entry_is_file(want), ret_ino,
-                              err);
+                r = put_entry(&v->to, want, have, same_content && entry_is_file(want), ret_ino, err);
         return r;
 }
 
