@@ -212,6 +212,11 @@ bool xattr_is_acl(const char *name)
         return str_equal(name, "system.posix_acl_access") || str_equal(name, "system.posix_acl_default");
 }
 
+bool xattr_is_privileged(const char *name)
+{
+        return str_starts(name, "trusted.") || str_starts(name, "security.");
+}
+
 bool xattr_is_kept(const char *name)
 {
         /* security.evm is a signature over the inode itself: it cannot be right for a copy. */

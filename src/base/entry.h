@@ -55,6 +55,8 @@ int entry_stat_fd(struct entry *ret, int fd);
 /* Does the set of attributes that a backup keeps have this one? (Others belong to the filesystem: system.*) */
 bool xattr_is_kept(const char *name);
 bool xattr_is_acl(const char *name);
+/* One that only privileges can change: trusted.*, security.* */
+bool xattr_is_privileged(const char *name);
 
 const struct xattr *xattrs_find(const struct xattrs *set, const char *name);
 bool xattr_equal(const struct xattr *a, const struct xattr *b);

@@ -67,20 +67,24 @@ static int read_mode(const struct meta_place *p, mode_t *ret)
         return 0;
 }
 
-static bool is_set_apart(const char *name, bool acls)
+/* Which attributes are set in one go. */
+enum kind { KIND_ACL, KIND_ALL_ELSE, KIND_UNPRIVILEGED };
+
+static bool is_set_apart(const char *name, enum kind kind)
 {
-        return str_equal(name, capability) || xattr_is_acl(name) != acls;
+        return str_equal(name, capability) || xattr_is_acl(name) != (kind == KIND_ACL) ||
+               (kind == KIND_UNPRIVILEGED && xattr_is_privileged(name));
 }
 
 /* Set what differs, of ACLs or of all but them. Return 1 when something was changed, 0, or -errno. */
-static int apply_kind(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have, bool acls)
+static int apply_kind(const struct meta_place *p, const struct xattrs *want, const struct xattrs *have, enum kind kind)
 {
         int changed = 0, r = 0;
 
         for (size_t i = 0; i < have->count && r == 0; i++) {
                 const char *name = have->items[i].name;
 
-                if (is_set_apart(name, acls) || xattrs_find(want, name))
+                if (is_set_apart(name, kind) || xattrs_find(want, name))
                         continue;
                 r = remove_xattr(p, name);
                 changed = 1;
@@ -88,7 +92,7 @@ static int apply_kind(const struct meta_place *p, const struct xattrs *want, con
         for (size_t i = 0; i < want->count && r == 0; i++) {
                 const struct xattr *x = &want->items[i], *old = xattrs_find(have, x->name);
 
-                if (is_set_apart(x->name, acls) || (old && xattr_equal(old, x)))
+                if (is_set_apart(x->name, kind) || (old && xattr_equal(old, x)))
                         continue;
                 r = set_xattr(p, x);
                 changed = 1;
@@ -100,13 +104,14 @@ static int apply_kind(const struct meta_place *p, const struct xattrs *want, con
  * The user.* attributes of a file are for those who may write it, which an ordinary user may have denied himself: then
  * he gives himself leave for the time being. ACLs come after them for the same reason. Capabilities are left for last.
  */
-static int apply_xattrs(const struct meta_place *p, const struct entry *want, const struct entry *have)
+static int apply_xattrs(const struct meta_place *p, const struct entry *want, const struct entry *have, unsigned flags)
 {
-        int others = apply_kind(p, &want->xattrs, &have->xattrs, false), acls;
+        enum kind kind = flags & META_KEEP_LABELS ? KIND_UNPRIVILEGED : KIND_ALL_ELSE;
+        int others = apply_kind(p, &want->xattrs, &have->xattrs, kind), acls;
 
         if (others == -EACCES && meta_set_mode(p, have->mode | S_IWUSR) == 0)
-                others = apply_kind(p, &want->xattrs, &have->xattrs, false);
-        acls = others < 0 ? others : apply_kind(p, &want->xattrs, &have->xattrs, true);
+                others = apply_kind(p, &want->xattrs, &have->xattrs, kind);
+        acls = others < 0 ? others : apply_kind(p, &want->xattrs, &have->xattrs, KIND_ACL);
         return acls < 0 ? acls : others | acls;
 }
 
@@ -147,10 +152,10 @@ int meta_apply(const struct meta_place *p, const struct entry *want, const struc
                         return r;
         }
         *ret_failed = "set the extended attributes of";
-        changed = apply_xattrs(p, want, have);
+        changed = apply_xattrs(p, want, have, flags);
         if (changed < 0)
                 return changed;
-        r = apply_capability(p, &want->xattrs, &have->xattrs, new_owner);
+        r = flags & META_KEEP_LABELS ? 0 : apply_capability(p, &want->xattrs, &have->xattrs, new_owner);
         if (r < 0)
                 return r;
         *ret_failed = "set the mode of";

@@ -20,6 +20,7 @@ struct meta_place {
 
 enum meta_flags {
         META_KEEP_ACCESS = 1 << 0, /* a directory that is still being worked in: its owner keeps rwx for now */
+        META_KEEP_LABELS = 1 << 1, /* leave trusted.* and security.* as they are: they are not ours to change */
 };
 
 /* Return 0 or -errno with *ret_failed saying what was attempted. */

@@ -243,7 +243,7 @@ static int copy_metadata(struct pair *p, const char **ret_failed)
                 return r;
         if (closed)
                 from.mode = (from.mode & S_IFMT) | closed->mode;
-        r = meta_apply(&place, &from, &to, 0, ret_failed);
+        r = meta_apply(&place, &from, &to, p->clone->config->privileged ? 0 : META_KEEP_LABELS, ret_failed);
         if (r == 0) {
                 *ret_failed = "set the times of";
                 r = meta_set_mtime(&place, from.mtime);

@@ -244,7 +244,7 @@ static bool holds_xattr(const struct fitting *f, const char *name)
                         lack(f, REPORT_LACK_XATTR_USER, false);
                 return l->xattr_user;
         }
-        if (str_starts(name, "trusted.") || str_starts(name, "security.")) {
+        if (xattr_is_privileged(name)) {
                 if (!l->xattr_system)
                         lack(f, REPORT_LACK_XATTR_SYSTEM, l->accepted);
                 return l->xattr_system;
@@ -292,4 +292,18 @@ void limits_fit(const struct limits *l, struct entry *e, struct report *report, 
         if (e->xattrs.count > 0)
                 fit_xattrs(&f);
         fit_time(&f);
+}
+
+void limits_disregard(const struct limits *l, struct entry *e)
+{
+        struct xattrs *set = &e->xattrs;
+        size_t kept = 0;
+
+        if (l->xattr_system)
+                return;
+        for (size_t i = 0; i < set->count; i++) {
+                if (!xattr_is_privileged(set->items[i].name))
+                        set->items[kept++] = set->items[i];
+        }
+        set->count = kept;
 }

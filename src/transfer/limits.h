@@ -40,5 +40,11 @@ struct limits {
  */
 int limits_probe(struct limits *ret, int dirfd, bool may_write, bool accepted, struct err *err);
 
+/*
+ * Take off @e, an entry of the destination, what is not to be compared: attributes that a security module gave it,
+ * which we may not change.
+ */
+void limits_disregard(const struct limits *l, struct entry *e);
+
 /* Take off @e what cannot be held. @directory is the path of its parent, for the report. */
 void limits_fit(const struct limits *l, struct entry *e, struct report *report, const char *directory);

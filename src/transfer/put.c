@@ -109,8 +109,9 @@ static mode_t remaining_mode(const struct meta_place *place, const struct entry 
 static int apply_metadata(struct put_dir *p, const struct meta_place *place, const struct entry *want,
                           const struct entry *have, unsigned flags, struct err *err)
 {
+        unsigned labels = p->shared->limits->xattr_system ? 0 : META_KEEP_LABELS;
         const char *failed;
-        int r = meta_apply(place, want, have, flags, &failed);
+        int r = meta_apply(place, want, have, flags | labels, &failed);
 
         if (r == 0)
                 return 0;

@@ -272,7 +272,10 @@ static int load_old(struct visit *v, const char *name, struct entry *ret, struct
                 ret->mtime.tv_nsec = -1;
                 return 1;
         }
-        return r < 0 ? err_destination_at(err, r, failed, v->to.path, name) : 1;
+        if (r < 0)
+                return err_destination_at(err, r, failed, v->to.path, name);
+        limits_disregard(v->update->config->limits, ret);
+        return 1;
 }
 
 int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, struct err *err)

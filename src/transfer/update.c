@@ -221,6 +221,7 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
         if (r < 0)
                 return err_run(err, r, failed, "the destination directory");
         u->to_dev = have.dev;
+        limits_disregard(c->limits, &have);
         d = decide(&want, &have, &(struct decide_hints){ .verify = false });
         if (d.verdict != DECIDE_ADJUST && c->limits->privileged)
                 return 0;
@@ -228,7 +229,9 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
                 report_change(c->report, REPORT_VERB_METADATA, NULL, ".", true, d.why);
         if (!c->dry_run)
                 r = meta_apply(&(struct meta_place){ .fd = c->to_fd }, &want, &have,
-                               c->limits->privileged ? 0 : META_KEEP_ACCESS, &failed);
+                               (c->limits->privileged ? 0 : META_KEEP_ACCESS) |
+                                       (c->limits->xattr_system ? 0 : META_KEEP_LABELS),
+                               &failed);
         return r < 0 ? err_run(err, r, failed, "the destination directory") : 0;
 }
 
