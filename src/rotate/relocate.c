@@ -115,31 +115,46 @@ static int copy_metadata(int dirfd, int fd, const struct entry *e, struct arena 
         return r == 0 ? meta_set_mtime(&place, e->mtime) : r;
 }
 
-static int copy_file(int dirfd, const struct entry *e, struct arena *arena)
+static int copy_file(int dirfd, int to_dirfd, const struct entry *e, struct arena *arena)
 {
         _cleanup_(fd_closep) int from = fd_open_at(dirfd, e->name, 0), to = -1;
         int r;
 
         if (from < 0)
                 return from;
-        to = openat(dirfd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        to = openat(to_dirfd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to < 0)
                 return -errno;
         r = copy_content(from, to, e);
-        return r == 0 ? copy_metadata(dirfd, to, e, arena) : r;
+        return r == 0 ? copy_metadata(to_dirfd, to, e, arena) : r;
 }
 
-static int copy_inode(int dirfd, const struct entry *e, struct arena *arena)
+static int copy_inode(int dirfd, int to_dirfd, const struct entry *e, struct arena *arena)
 {
         int r;
 
         if (entry_is_file(e))
-                return copy_file(dirfd, e, arena);
+                return copy_file(dirfd, to_dirfd, e, arena);
         if (S_ISLNK(e->mode))
-                r = symlinkat(e->target, dirfd, temporary);
+                r = symlinkat(e->target, to_dirfd, temporary);
         else
-                r = mknodat(dirfd, temporary, e->mode & (S_IFMT | S_IRWXU), e->rdev);
-        return r < 0 ? -errno : copy_metadata(dirfd, -1, e, arena);
+                r = mknodat(to_dirfd, temporary, e->mode & (S_IFMT | S_IRWXU), e->rdev);
+        return r < 0 ? -errno : copy_metadata(to_dirfd, -1, e, arena);
+}
+
+int relocate_copy(int from_dirfd, int to_dirfd, const char *name, struct arena *arena)
+{
+        const char *failed;
+        struct entry e;
+        int r = entry_load(&e, from_dirfd, name, arena, &failed);
+
+        if (r == 0)
+                r = copy_inode(from_dirfd, to_dirfd, &e, arena);
+        if (r == 0)
+                r = renameat(to_dirfd, temporary, to_dirfd, name) < 0 ? -errno : 0;
+        if (r < 0)
+                (void)unlinkat(to_dirfd, temporary, 0);
+        return r;
 }
 
 static int remember(struct relocate *r, ino_t old_ino, ino_t new_ino, const char *path, const char *name)
@@ -170,7 +185,7 @@ static int make_new_inode(struct relocate *r, int dirfd, const char *path, const
 
         (void)unlinkat(dirfd, temporary, 0);
         if (result == 0)
-                result = copy_inode(dirfd, &e, arena);
+                result = copy_inode(dirfd, dirfd, &e, arena);
         if (result == 0)
                 result = entry_stat(&made, dirfd, temporary);
         if (result == 0)

@@ -33,6 +33,12 @@ struct relocate_place {
 int relocate_name(struct relocate *r, const struct relocate_place *place, ino_t ino, struct arena *arena,
                   struct err *err);
 
+/*
+ * Make a copy of what @name is in @from_dirfd in @to_dirfd, where nothing has that name, with all metadata. Return 0 or
+ * -errno.
+ */
+int relocate_copy(int from_dirfd, int to_dirfd, const char *name, struct arena *arena);
+
 /* Has this inode moved? */
 bool relocate_has(struct relocate *r, ino_t ino);
 

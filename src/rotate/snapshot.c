@@ -102,18 +102,32 @@ static int link_elsewhere(struct pair *p, const char *name, struct err *err)
         return relocate(p, name, e.ino, err);
 }
 
+/* An immutable or append-only file takes no link: the snapshot gets a copy. False when that is not possible. */
+static bool copy_instead(struct pair *p, const char *name)
+{
+        struct entry e;
+
+        if (relocate_copy(p->from, p->to, name, &p->worker->arena) < 0)
+                return false;
+        if (entry_stat(&e, p->from, name) == 0 && e.nlink > 1)
+                report_lack(p->clone->config->report, REPORT_LACK_HARDLINK, false, p->path.data, name);
+        return true;
+}
+
 static int clone_file(struct pair *p, const char *name, struct err *err)
 {
-        if (linkat(p->from, name, p->to, name, 0) == 0)
+        int r = linkat(p->from, name, p->to, name, 0) < 0 ? -errno : 0;
+
+        if (r == 0 || (r == -EPERM && copy_instead(p, name)))
                 return 0;
-        if (errno == EMLINK)
+        if (r == -EMLINK)
                 return link_elsewhere(p, name, err);
-        fail(p, -errno, "link into the snapshot", name, err);
-        if (err->code == -EPERM)
+        fail(p, r, "link into the snapshot", name, err);
+        if (r == -EPERM)
                 err_hint(err, "is it immutable or append-only (lsattr)?");
-        else if (err->code == -EXDEV)
+        else if (r == -EXDEV)
                 err_hint(err, "is something mounted there?");
-        return err->code;
+        return r;
 }
 
 /* Second pass: bring a name that is still on an old inode over to the new one, here and in the snapshot. */

@@ -1,0 +1,72 @@
+#!/bin/bash
+# Immutable and append-only files and directories of the destination (chattr +i, +a) cannot be replaced: that is told for
+# each, leads to status 23, and the rest is done. The snapshot holds copies of files that take no link. Snapshots with such
+# files leave their names when they are removed, and are gone once the attribute is.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+need rsync chattr
+in_memory 300m
+
+make_fs disk ext4 100m
+source=$tmp/source parent=$tmp/disk/parent
+mkdir -p "$source"/{dir,closed,gone} "$parent"
+for name in plain fixed appended dir/fixed closed/one gone/one gone/two group; do
+        echo "$name" >"$source/$name"
+done
+ln "$source/group" "$source/group-2"
+setfattr -n user.note -v kept "$source/fixed"
+chown 12345:12345 "$source/fixed"
+chmod 4711 "$source/fixed"
+expect_status 0 run_backup -b "$source" "$parent/latest"
+chattr +i "$parent"/latest/{fixed,dir/fixed,closed,gone/one} 2>/dev/null || skip "no immutable files here"
+chattr +a "$parent/latest/appended"
+
+# Nothing to change: nothing to tell, and a snapshot all the same.
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
+frozen "$parent"
+
+# Content, metadata, deletion, addition.
+echo changed >"$source/fixed"
+echo changed >"$source/appended"
+chmod 600 "$source/dir/fixed"
+echo changed >"$source/plain"
+echo new >"$source/closed/two"
+rm -r "$source/gone"
+expect_status 23 run_backup -b -s "$source" "$parent/latest"
+for name in fixed appended dir/fixed closed/two gone/one; do
+        grep -q "^warning: .*'$name'" "$tmp/err" || fail "not told: $name: $(cat "$tmp/err")"
+done
+[ "$(cat "$parent/latest/plain")" = changed ] || fail "the rest was not done"
+[ ! -e "$parent/latest/gone/two" ] || fail "beside what cannot be deleted something stayed"
+[ "$(cat "$parent/latest/fixed")" = fixed ] || fail "an immutable file changed"
+[ -z "$(find "$parent/latest" -name '.rsync-system-backup.*')" ] || fail "temporaries are left"
+newest=$(snapshots "$parent" | tail -n 1)
+same "$parent/latest" "$parent/$newest"
+grep -qx "incomplete $newest" "$parent/.rsync-system-backup/state" || fail "the outcome is not recorded as incomplete"
+frozen "$parent"
+
+# A group of hard links that takes no link falls apart in the snapshot, which is told.
+chattr -i "$parent"/latest/{fixed,dir/fixed,closed,gone/one}
+chattr -a "$parent/latest/appended"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+same "$source" "$parent/latest"
+chattr +i "$parent/latest/group"
+expect_status 23 run_backup -b -s "$source" "$parent/latest"
+grep -q "^warning: hard links could not be kept" "$tmp/err" || fail "not told: $(cat "$tmp/err")"
+chattr -i "$parent/latest/group"
+frozen "$parent"
+
+# Removal.
+old="$parent/2001-01-01 00:00:00"
+mkdir -p "$old/deep" "$parent/2001-01-02 00:00:00"
+touch "$old/deep/fixed" "$old/deep/other"
+chattr +i "$old/deep/fixed" "$parent/2001-01-02 00:00:00"
+expect_status 23 run_backup -r --yearly=1 "$parent/latest"
+grep -q "^warning: .*2001-01-01 00:00:00/deep/fixed" "$tmp/err" || fail "what stays is not named: $(cat "$tmp/err")"
+grep -q "^warning: .*2001-01-02 00:00:00" "$tmp/err" || fail "the snapshot that stays is not named: $(cat "$tmp/err")"
+[ ! -e "$old" ] || fail "a snapshot that is half removed has its name"
+chattr -R -i "$parent"
+expect_status 0 run_backup -r --yearly=1 "$parent/latest"
+[ -z "$(find "$parent" -maxdepth 1 -name '2001*' -o -maxdepth 1 -name '.rsync-system-backup.*')" ] || fail "it is still there"
