@@ -138,7 +138,7 @@ static int remember_disk(struct local *l, struct err *err)
         if (state_add_filesystem(&p->state, p->filesystem) < 0)
                 return err_oom(err);
         if (identity_remember(p->path, p->filesystem, &minor) < 0)
-                report_warning(l->d.config->report, &minor);
+                log_err(LOG_LEVEL_WARNING, &minor);
         return 0;
 }
 

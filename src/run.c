@@ -32,7 +32,6 @@ struct run {
         struct destination *destination;
         struct destination_config config;
         struct rotation_result rotated;
-        bool has_rotated;
         double started;
 };
 
@@ -159,7 +158,6 @@ static int do_rotate(struct run *run, struct err *err)
         double started = progress_now();
         int r = rotation_run(run->destination, run->options, run->report, &run->rotated, err);
 
-        run->has_rotated = true;
         if (r == 0)
                 tell_rotation(run, progress_now() - started);
         return r;

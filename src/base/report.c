@@ -89,12 +89,6 @@ uint64_t report_remains_count(const struct report *r)
         return atomic_load(&r->remains);
 }
 
-void report_warning(struct report *r, struct err *err)
-{
-        (void)r;
-        log_err(LOG_LEVEL_WARNING, err);
-}
-
 void report_vanished(struct report *r, const char *directory, const char *name)
 {
         char shown[PATH_SHOWN_MAX];

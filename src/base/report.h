@@ -90,9 +90,6 @@ uint64_t report_items(const struct report *r);
 void report_remains(struct report *r, struct err *err);
 uint64_t report_remains_count(const struct report *r);
 
-/* Worth telling, but the backup is whole: log a warning and empty @err. */
-void report_warning(struct report *r, struct err *err);
-
 /* A file that went away while the run went on: normal, counted, not an error. @directory is NULL or "" for the root. */
 void report_vanished(struct report *r, const char *directory, const char *name);
 uint64_t report_vanished_count(const struct report *r);
