@@ -66,7 +66,7 @@ expect_status 0 run_backup -b "$source" "$parent/latest"
 same "$source" "$parent/latest"
 
 # A damaged state, in several ways.
-for damage in '$d' '1d' 's/^entries.*/entries x/' 's/^latest/l\x00test/' 's/$/ /' 'd'; do
+for damage in "\$d" '1d' 's/^entries.*/entries x/' 's/^latest/l\x00test/' 's/$/ /' 'd'; do
         cut sub/9
         sed -i "$damage" "$state"
         [ "$damage" != d ] || : >"$state"

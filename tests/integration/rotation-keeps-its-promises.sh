@@ -1,0 +1,112 @@
+#!/bin/bash
+# Which scheme is used (command line, --config, rotate-backups.ini, the default), that lists and unsupported keys of those
+# files hold, names of older tools, what is never touched, the reasons that are shown, and two runs in one second.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+in_memory 100m
+
+mkdir -p source
+echo one >source/one
+parent=$tmp/parent
+
+# history: a new parent with a snapshot a day for 40 days, the last one today at noon... yesterday, to be in the past.
+history() {
+        local day
+
+        rm -rf "$parent"
+        mkdir -m 700 "$parent"
+        for day in $(seq 40); do
+                mkdir "$parent/$(date -d "$day days ago" '+%Y-%m-%d 12:00:00')"
+        done
+}
+count() {
+        snapshots "$parent" | wc -l
+}
+# rotated COUNT OPTIONS: so many snapshots are preserved, after a dry run that says so.
+rotated() {
+        local wanted=$1
+        shift
+
+        expect_status 0 run_backup -r -n "$@" "$parent/latest"
+        [ "$(grep -c '^kept ' out)" = "$wanted" ] || fail "a dry run does not keep $wanted: $(cat out)"
+        expect_status 0 run_backup -r -vv "$@" "$parent/latest"
+        [ "$(count)" = "$wanted" ] || fail "$(count) snapshots are left instead of $wanted with: $*"
+        [ "$(grep -c '^removed ' out)" = $((40 - wanted)) ] || fail "not each removal is listed: $(cat out)"
+}
+
+history
+rotated 5 --daily=5
+history
+rotated 6 --daily='2 * 3'
+history
+rotated 40 -d always
+history
+rotated 1 --yearly=1 --prefer-recent
+grep -q "^kept .* (yearly, newest)$" out || fail "the reasons are not shown: $(cat out)"
+
+printf '[job]\ndestination = %s/latest\nrotate = yes\ndaily = 4\n' "$parent" >job.ini
+history
+expect_status 0 run_backup --config=job.ini
+[ "$(count)" = 4 ] || fail "the scheme of --config is not used"
+history
+expect_status 0 run_backup --config=job.ini --daily=3
+[ "$(count)" = 3 ] || fail "the command line does not win over --config"
+
+# Those of rotate-backups.
+rules() {
+        printf '%s\n' "$@" >"$HOME/.rotate-backups.ini"
+}
+rules "[/elsewhere]" "daily = 1" "[$tmp/par*]" "daily = 8"
+history
+rotated 8
+history
+rotated 2 --daily=2
+rules "[$parent]" "daily = 2" "exclude-list = *-01 12:00:00, *-02 12:00:00"
+excluded=$(
+        history
+        snapshots "$parent" | grep -c -e '-0[12] 12'
+)
+recent=$(snapshots "$parent" | tail -n 2 | grep -c -e '-0[12] 12' || true)
+rotated $((2 + excluded - recent))
+rules "[$parent]" "daily = 2" "removal-command = rmdir"
+history
+expect_status 0 run_backup -r "$parent/latest"
+[ "$(count)" = 40 ] || fail "something was removed in spite of a removal-command"
+grep -q 'removal-command' err || fail "it is not told why nothing is rotated: $(cat err)"
+rules "[$parent]" "daily = nonsense"
+expect_status 2 run_backup -r "$parent/latest"
+[ "$(count)" = 40 ] || fail "something was removed by a scheme that makes no sense"
+rm "$HOME/.rotate-backups.ini"
+for scheme in --daily=0 --daily=-1 --daily=x --daily= '--daily=1/0'; do
+        expect_status 2 run_backup -r "$scheme" "$parent/latest"
+        [ "$(count)" = 40 ] || fail "something was removed by $scheme"
+done
+
+# Names of older tools, and things that are none.
+rm -rf "$parent"
+mkdir -m 700 "$parent"
+cd "$parent" || exit
+mkdir 2001-01-01 '2001-01-02 10:11' 2001-01-03_10-11-12 20010104 2001-01-05T10:11:12
+mkdir 2001-01-06x 'a2001-01-06' 2001-13-01 2001-02-30 '2001-01-07 25:00' other '2001-01-08 10:11:12.part' latest
+touch 2001-01-09 '2001-01-10 10:00:00'
+ln -s other 2001-01-11
+future=$(date -d '1 year' '+%Y-%m-%d %H:%M:%S')
+mkdir "$future"
+before=$(find . -mindepth 1 -maxdepth 1 | sort)
+expect_status 0 run_backup -r -v --yearly=1 latest
+grep -q "^warning: .*$future.*future" "$tmp/err" || fail "a snapshot of the future is not told: $(cat "$tmp/err")"
+# The oldest represents its year, and the newest that is not of the future stays in any case.
+gone=$(comm -23 <(echo "$before") <(find . -mindepth 1 -maxdepth 1 | sort) | tr '\n' ' ')
+[ "$gone" = './2001-01-02 10:11 ./2001-01-03_10-11-12 ./20010104 ' ] ||
+        fail "not what it should be was removed: $gone"
+cd "$tmp" || exit
+
+# Two runs in one second, and the clock of a run: both snapshots exist.
+rm -rf "$parent"
+expect_status 0 run_backup -b source "$parent/latest"
+expect_status 0 run_backup -s "$parent/latest"
+expect_status 0 run_backup -s "$parent/latest"
+expect_status 0 run_backup --minutely=1 -s -r "$parent/latest"
+made=$(sed -n "s/^snapshot: '\\(.*\\)',.*/\\1/p" err)
+[ -e "$parent/${made:-none}" ] || fail "the snapshot that the run made was removed by it: $(cat err)"
