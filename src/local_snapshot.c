@@ -23,7 +23,7 @@
 static int find_name(struct local *l, char name[NAMES_SIZE], struct err *err)
 {
         for (;;) {
-                const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+                const struct timespec pause = { .tv_nsec = 50000000 };
                 struct entry e;
                 int64_t now;
                 int r;

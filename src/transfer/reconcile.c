@@ -59,6 +59,8 @@ static int find_verdict(struct visit *v, struct entry *want, const struct entry 
         int r;
 
         *ret = decide(want, have, &hints);
+        if (!have)
+                return 0;
         if (ret->verdict == DECIDE_COMPARE) {
                 r = has_changed_unseen(v, want, have, err);
                 if (r < 0 || r == SOURCE_VANISHED)
@@ -108,13 +110,10 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
         bool same_content = d->verdict == DECIDE_RELINK || d->verdict == DECIDE_ADJUST;
         int r = PUT_NOT_IN_PLACE;
 
-        *ret_ino = have ? have->ino : 0;
-        if (d->verdict == DECIDE_KEEP)
+        /* A dry run does not know the inode that it would make. */
+        *ret_ino = have && (d->verdict == DECIDE_KEEP || d->verdict == DECIDE_ADJUST) ? have->ino : 0;
+        if (d->verdict == DECIDE_KEEP || v->update->config->dry_run)
                 return 0;
-        if (v->update->config->dry_run) {
-                *ret_ino = d->verdict == DECIDE_ADJUST ? have->ino : 0;
-                return 0;
-        }
         if (d->verdict == DECIDE_ADJUST)
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)
@@ -236,7 +235,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
         int r = 0;
 
         v->retyped = false;
-        if (d.verdict == DECIDE_RETYPE) {
+        if (have && d.verdict == DECIDE_RETYPE) {
                 r = clear_way(v, have, err);
                 have = NULL;
         }
