@@ -53,7 +53,7 @@ struct destination_ops {
 struct destination {
         const struct destination_ops *ops;
         const struct destination_config *config;
-        const char *parent; /* a local directory that holds the snapshots; NULL where there is none to show */
+        const char *parent; /* the local directory that holds the snapshots, whether it exists or not; else NULL */
         char made[32];      /* the name of the snapshot that this run made, or "" */
 };
 

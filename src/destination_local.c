@@ -146,9 +146,9 @@ static int local_prepare(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
         const struct options *o = l->d.config->options;
-        int r = local_place_open(&l->place, o->destination.path, o->dry_run, err);
+        int r = local_place_open(&l->place, o->dry_run, err);
 
-        d->parent = l->place.parent;
+        l->was_running = l->place.state.running;
         if (r == 0)
                 r = local_checks(&l->place, o, err);
         if (r < 0 || o->dry_run)
@@ -218,8 +218,8 @@ static int local_release(struct destination *d, struct err *err)
 
         if (l->state_changed && l->place.state_fd >= 0 && !l->d.config->options->dry_run)
                 r = local_save_state(l, err);
-        local_place_deinit(&l->place);
         d->parent = NULL;
+        local_place_deinit(&l->place);
         return r;
 }
 
@@ -244,11 +244,18 @@ int destination_local_new(struct destination **ret, const struct destination_con
                 .free = local_free,
         };
         struct local *l = calloc(1, sizeof(*l));
+        int r;
 
         if (!l)
                 return err_oom(err);
         l->d = (struct destination){ .ops = &ops, .config = config };
         local_place_init(&l->place);
+        r = local_place_name(&l->place, config->options->destination.path, err);
+        if (r < 0) {
+                local_free(&l->d);
+                return r;
+        }
+        l->d.parent = l->place.parent;
         *ret = &l->d;
         return 0;
 }

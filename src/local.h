@@ -14,6 +14,7 @@ struct local {
         struct limits limits;
         bool limits_known;
         bool state_changed; /* since it was saved */
+        bool was_running;   /* the run before this one was cut off */
 };
 
 static inline struct local *local_of(struct destination *d)

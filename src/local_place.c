@@ -38,7 +38,7 @@ void local_place_deinit(struct local_place *p)
 }
 
 /* The real path, as far as it exists: two ways to write one destination are one destination. */
-static int resolve(struct local_place *p, const char *path, struct err *err)
+int local_place_name(struct local_place *p, const char *path, struct err *err)
 {
         _cleanup_(freep) char *parent = path_parent(path), *real = NULL;
         const char *base = path_base(path);
@@ -123,12 +123,10 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
         return read_state(p, err);
 }
 
-int local_place_open(struct local_place *p, const char *path, bool dry_run, struct err *err)
+int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 {
-        int r = resolve(p, path, err);
+        int r;
 
-        if (r < 0)
-                return r;
         p->machine_lock = dry_run ? -1 : lock_take_machine(p->path, err);
         if (p->machine_lock < 0 && err->kind != ERR_NONE)
                 return p->machine_lock;

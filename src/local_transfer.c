@@ -159,7 +159,7 @@ static int update(struct local *l, const struct source *source, const struct bin
                 .dry_run = l->d.config->options->dry_run,
                 .has_reference = reference_holds(l, b, now),
                 .reference = s->reference,
-                .has_suspect = s->running,
+                .has_suspect = l->was_running, /* what this run itself writes is known to be right */
                 .suspect = s->running_since,
                 .tick = progress_tick,
                 .tick_context = l->d.config->progress,
@@ -188,19 +188,13 @@ int local_transfer(struct destination *d, struct err *err)
                 return r;
         clock_gettime(CLOCK_REALTIME, &now);
         find_binding(l, source, &binding);
-        if (l->place.state.running)
+        if (l->was_running)
                 log_info("the last transfer was cut off: what it may have written is compared by content");
         if (dry_run)
                 return update(l, source, &binding, now, err);
-        /* Held from before: once the state says "running", all that is older keeps being trusted as it was. */
-        bool was_running = l->place.state.running;
-
         r = record_start(l, now, err);
-        if (r < 0)
-                return r;
-        l->place.state.running = was_running;
-        r = update(l, source, &binding, now, err);
-        l->place.state.running = true;
+        if (r == 0)
+                r = update(l, source, &binding, now, err);
         if (r == 0)
                 r = local_sync(l, err);
         return r < 0 ? r : record_end(l, &binding, now, err);

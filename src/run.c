@@ -195,9 +195,9 @@ static int do_steps(struct run *run, struct err *err)
         if (o->daemon == OPTIONS_DAEMON_FAILED)
                 return err_runf(err, -EIO,
                                 "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS): nothing is done");
-        r = run->destination->ops->prepare(run->destination, err);
-        if (r == 0 && o->rotate)
-                r = rotation_check(run->destination, o, err);
+        r = o->rotate ? rotation_check(run->destination, o, err) : 0;
+        if (r == 0)
+                r = run->destination->ops->prepare(run->destination, err);
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);

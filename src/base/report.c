@@ -124,9 +124,10 @@ void report_lack(struct report *r, enum report_lack lack, bool accepted, const c
         if (!accepted)
                 atomic_store(&r->partial, true);
         pthread_mutex_lock(&r->lock);
+        /* One that nobody accepted decides how they are told. */
+        l->accepted = accepted && (l->count == 0 || l->accepted);
         if (l->count++ == 0)
                 path_show(directory, name, l->first, sizeof(l->first));
-        l->accepted = accepted;
         pthread_mutex_unlock(&r->lock);
 }
 

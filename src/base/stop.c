@@ -31,6 +31,8 @@ int stop_init(struct err *err)
                 return err_run(err, -errno, "listen for signals", NULL);
         /* A reader that went away is reported by write(), not by death in the middle of a snapshot. */
         signal(SIGPIPE, SIG_IGN);
+        /* Likewise a limit on the size of files: that is an error of one file. */
+        signal(SIGXFSZ, SIG_IGN);
         is_main_thread = true;
         return 0;
 }

@@ -126,7 +126,12 @@ static int copy_file(int dirfd, int to_dirfd, const struct entry *e, struct aren
         if (to < 0)
                 return -errno;
         r = copy_content(from, to, e);
-        return r == 0 ? copy_metadata(to_dirfd, to, e, arena) : r;
+        if (r == 0)
+                r = copy_metadata(to_dirfd, to, e, arena);
+        /* The state says that all of `latest` is on the disk: so it has to be before it has its name. */
+        if (r == 0 && fsync(to) < 0)
+                r = errno_negative();
+        return r;
 }
 
 static int copy_inode(int dirfd, int to_dirfd, const struct entry *e, struct arena *arena)

@@ -253,6 +253,33 @@ static bool holds_xattr(const struct fitting *f, const char *name)
         return str_starts(name, "btrfs.") && l->xattr_property;
 }
 
+/*
+ * Where a file has an ACL, the group bits of its mode are the mask of that. Without the ACL they would go to the owning
+ * group, which may have been given less (acl(5); format as in linux/posix_acl_xattr.h).
+ */
+static mode_t group_bits(const struct xattr *acl)
+{
+        enum { HEADER = 4, ENTRY = 8, TAG_GROUP_OBJ = 0x04, TAG_MASK = 0x10 };
+        const unsigned char *data = acl->value;
+        mode_t group = 0, mask = S_IRWXO;
+
+        for (size_t at = HEADER; at + ENTRY <= acl->size; at += ENTRY) {
+                if (data[at] == TAG_GROUP_OBJ)
+                        group = data[at + 2] & S_IRWXO;
+                else if (data[at] == TAG_MASK)
+                        mask = data[at + 2] & S_IRWXO;
+        }
+        return (group & mask) << 3;
+}
+
+static void fit_lost_acl(const struct fitting *f)
+{
+        const struct xattr *acl = xattrs_find(&f->entry->xattrs, "system.posix_acl_access");
+
+        if (acl && !f->limits->acl)
+                f->entry->mode = (f->entry->mode & ~(mode_t)S_IRWXG) | group_bits(acl);
+}
+
 static void fit_xattrs(const struct fitting *f)
 {
         struct xattrs *set = &f->entry->xattrs;
@@ -288,6 +315,7 @@ void limits_fit(const struct limits *l, struct entry *e, struct report *report, 
         const struct fitting f = { .limits = l, .entry = e, .report = report, .directory = directory };
 
         fit_owner(&f);
+        fit_lost_acl(&f);
         fit_mode(&f);
         if (e->xattrs.count > 0)
                 fit_xattrs(&f);

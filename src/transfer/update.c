@@ -232,7 +232,13 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
                                (c->limits->privileged ? 0 : META_KEEP_ACCESS) |
                                        (c->limits->xattr_system ? 0 : META_KEEP_LABELS),
                                &failed);
-        return r < 0 ? err_run(err, r, failed, "the destination directory") : 0;
+        if (r == 0)
+                return 0;
+        err_destination_at(err, r, failed, "the destination directory", NULL);
+        if (err->kind == ERR_RUN)
+                return r;
+        report_item(c->report, err);
+        return 0;
 }
 
 static int run_once(struct update *u, struct err *err)

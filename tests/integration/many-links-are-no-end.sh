@@ -61,4 +61,17 @@ expect_status 0 run_backup -b -s "$source" "$parent/latest"
 same "$source" "$parent/latest"
 same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
 frozen "$parent"
+
+# More names than half of what an inode takes: latest and a snapshot cannot both have them all on one. That is told.
+"$PYTHON" - "$source/many" <<'END'
+import os, sys
+os.mkdir(sys.argv[1])
+open(sys.argv[1] + "/0", "w").write("many")
+for i in range(1, 33000):
+    os.link(sys.argv[1] + "/0", "%s/%d" % (sys.argv[1], i))
+END
+expect_status 23 run_backup -b -s "$source" "$parent/latest"
+grep -q 'hard links could not be kept' "$tmp/err" || fail "a group that was split is not told"
+[ "$(find "$parent/$(snapshots "$parent" | tail -n 1)/many" -type f -size 4c | wc -l)" = 33000 ] || fail "names are missing"
+frozen "$parent"
 [ -z "$(find "$parent" -name '.rsync-system-backup.*')" ] || fail "temporaries were left"

@@ -188,6 +188,25 @@ START_TEST(each_namespace_of_attributes_goes_by_itself)
 }
 END_TEST
 
+START_TEST(a_lost_acl_gives_the_group_no_more_than_it_had)
+{
+        /* user::rw-, user:1:rw-, group::r--, mask::rw-, other::---: as a mode that is 0660 */
+        static const unsigned char acl[] = { 2, 0, 0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  6,
+                                             0, 1, 0,   0,   0,   4,   0,  4, 0,   255, 255, 255, 255, 16, 0,
+                                             6, 0, 255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255 };
+        struct xattr item = { "system.posix_acl_access", acl, sizeof(acl) };
+        struct entry e = { .mode = S_IFREG | 0660, .xattrs = { &item, 1 } };
+        struct limits l = everything;
+
+        fit(&l, &e);
+        ck_assert_uint_eq(e.mode, S_IFREG | 0660);
+        l.acl = false;
+        fit(&l, &e);
+        ck_assert_uint_eq(e.mode, S_IFREG | 0640);
+        ck_assert_uint_eq(e.xattrs.count, 0);
+}
+END_TEST
+
 /* ---- trying ---- */
 
 static int names_in(int dirfd)
@@ -315,10 +334,16 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                who_can_hold_everything_takes_nothing_off,   set_id_bits_go_with_the_owner_they_were_for,
-                modes_are_what_the_destination_gives,        times_are_what_is_kept_of_them,
-                each_namespace_of_attributes_goes_by_itself, a_tmpfs_holds_what_we_may_store,
-                the_range_of_times_is_the_kernels,           what_cannot_be_written_is_an_error_but_for_a_dry_run,
+                who_can_hold_everything_takes_nothing_off,
+                set_id_bits_go_with_the_owner_they_were_for,
+                modes_are_what_the_destination_gives,
+                times_are_what_is_kept_of_them,
+                each_namespace_of_attributes_goes_by_itself,
+                a_tmpfs_holds_what_we_may_store,
+                a_lost_acl_gives_the_group_no_more_than_it_had,
+                a_tmpfs_holds_what_we_may_store,
+                the_range_of_times_is_the_kernels,
+                what_cannot_be_written_is_an_error_but_for_a_dry_run,
         };
 
         return scratch_run("limits", tests, ARRAY_SIZE(tests));
