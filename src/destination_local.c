@@ -34,7 +34,7 @@ int local_find_limits(struct local *l, struct err *err)
         if (l->limits_known)
                 return 0;
         r = limits_probe(&l->limits, dirfd, !o->dry_run, o->no_sudo, err);
-        l->limits_known = r == 0;
+        l->limits_known = r == 0 && !l->limits.assumed;
         if (r == 0 && l->limits.granularity_ns > 1000)
                 log_info("the destination keeps times to %g s, they are compared like that",
                          l->limits.granularity_ns / 1e9);
@@ -107,7 +107,7 @@ static int sweep(struct local *l, struct err *err)
                 return r;
         for (size_t i = 0; i < count; i++) {
                 if (r == 0) {
-                        log_info("removing '%s', left behind by a run that was cut off", names[i]);
+                        log_info("removing '%s', which an earlier run left behind", names[i]);
                         r = local_discard(l, names[i], names[i], err);
                 }
                 free(names[i]);
@@ -218,6 +218,8 @@ static int local_release(struct destination *d, struct err *err)
 
         if (l->state_changed && l->place.state_fd >= 0 && !l->d.config->options->dry_run)
                 r = local_save_state(l, err);
+        if (l->place.state_fd >= 0 && !l->d.config->options->dry_run)
+                state_reserve(l->place.state_fd);
         d->parent = NULL;
         local_place_deinit(&l->place);
         return r;

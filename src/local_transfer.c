@@ -1,6 +1,6 @@
 /*
  * The state says "running" from before `latest` is first changed until all of it is known to be on the disk; then the
- * reference time moves. Both are bound to what they are true for: machine, source, rules, privileges.
+ * reference time moves. It is bound to what it is true for: machine, source, name of `latest`.
  */
 #include "local.h"
 
@@ -10,45 +10,26 @@
 #include "base/report.h"
 #include "options.h"
 #include "progress.h"
-#include "transfer/filter.h"
 #include "transfer/source.h"
 #include "transfer/update.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
 /* Clocks of the machine and of the filesystem may differ by the length of a tick, and more over a network. */
 enum { CLOCK_SLACK_SECONDS = 5 };
 
-static uint64_t digest(const char *text)
-{
-        uint64_t h = 0xcbf29ce484222325ULL; /* FNV-1a */
-
-        for (; *text; text++)
-                h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
-        return h;
-}
-
 /* What a reference time is bound to. */
 struct binding {
         char machine[IDENTITY_SIZE];
         char source_filesystem[IDENTITY_SIZE];
-        char rules[20];
-        bool privileged;
 };
 
-static void find_binding(const struct local *l, const struct source *source, struct binding *ret)
+static void find_binding(const struct source *source, struct binding *ret)
 {
-        bool multi_fs = l->d.config->options->multi_fs;
-        uint64_t rules = digest(filter_text(l->d.config->filter)) + multi_fs;
-
         identity_machine(ret->machine);
         identity_filesystem(source_root_fd(source), ret->source_filesystem);
-        snprintf(ret->rules, sizeof(ret->rules), "%016" PRIx64, rules);
-        ret->privileged = l->limits.privileged;
 }
 
 static bool same(const char *recorded, const char *now)
@@ -56,24 +37,26 @@ static bool same(const char *recorded, const char *now)
         return str_equal(recorded ? recorded : "", now);
 }
 
-/* A clock that was put back makes every reference from before worthless. */
+/*
+ * A clock that was put back makes every reference from before worthless. Other filters or privileges do not: what they
+ * let in that was not there is new in `latest`, and what is there was equal to the source at the time of reference.
+ */
 static bool reference_holds(const struct local *l, const struct binding *b, struct timespec now)
 {
         const struct state *s = &l->place.state;
 
         return s->has_reference && timespec_compare(s->reference, now) < 0 && same(s->machine, b->machine) &&
                same(s->source, l->d.config->options->source) && same(s->source_filesystem, b->source_filesystem) &&
-               same(s->latest, l->place.latest) && same(s->rules, b->rules) && s->privileged == b->privileged;
+               same(s->latest, l->place.latest);
 }
 
 static int bind_reference(struct local *l, const struct binding *b)
 {
         struct state *s = &l->place.state;
 
-        s->privileged = b->privileged;
         if (state_set(&s->machine, b->machine) < 0 || state_set(&s->source, l->d.config->options->source) < 0 ||
             state_set(&s->source_filesystem, b->source_filesystem[0] ? b->source_filesystem : NULL) < 0 ||
-            state_set(&s->latest, l->place.latest) < 0 || state_set(&s->rules, b->rules) < 0)
+            state_set(&s->latest, l->place.latest) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -111,16 +94,22 @@ static int record_start(struct local *l, struct timespec now, struct err *err)
         return local_save_state(l, err);
 }
 
+/*
+ * What could not be read or stored is as old in `latest` as before, so a reference that held stays where it is: else a
+ * change of such a file that hides behind its old mtime would never be found.
+ */
 static int record_end(struct local *l, const struct binding *b, struct timespec now, struct err *err)
 {
         const struct report *report = l->d.config->report;
         struct state *s = &l->place.state;
+        bool stays = report_items(report) > 0 && reference_holds(l, b, now);
 
         if (bind_reference(l, b) < 0)
                 return err_oom(err);
         s->running = false;
         s->has_reference = true;
-        s->reference = earlier(now);
+        if (!stays)
+                s->reference = earlier(now);
         s->partial = report_is_partial(report);
         s->entries = report_get(report, REPORT_ENTRIES);
         s->bytes = report_get(report, REPORT_BYTES);
@@ -187,7 +176,7 @@ int local_transfer(struct destination *d, struct err *err)
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_REALTIME, &now);
-        find_binding(l, source, &binding);
+        find_binding(source, &binding);
         if (l->was_running)
                 log_info("the last transfer was cut off: what it may have written is compared by content");
         if (dry_run)

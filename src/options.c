@@ -294,6 +294,10 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
                      flags[SETTINGS_ROTATE] == SETTINGS_YES;
         bool is_daemon = o->destination.kind == LOCATION_DAEMON;
 
+        /* Its destination has just been written by others: a transfer of "/" over that is not what was forgotten to
+         * say. */
+        if (!asked && o->destination_from_environment && o->daemon != OPTIONS_DAEMON_NONE)
+                return err_usage(err, "after an rsync daemon's transfer give --snapshot, --rotate or both");
         o->backup = asked ? flags[SETTINGS_BACKUP] == SETTINGS_YES : flags[SETTINGS_BACKUP] != SETTINGS_NO;
         o->snapshot = asked ? flags[SETTINGS_SNAPSHOT] == SETTINGS_YES
                             : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !is_daemon;

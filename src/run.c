@@ -85,7 +85,8 @@ static void tell_rotation(const struct run *run, double seconds)
 {
         char time[PROGRESS_TEXT_SIZE], removed[PROGRESS_TEXT_SIZE], preserved[PROGRESS_TEXT_SIZE];
 
-        log_info("rotation: %s snapshots %s, %s preserved in %s", progress_count(run->rotated.removed, removed),
+        log_info("rotation: %s %s %s, %s preserved in %s", progress_count(run->rotated.removed, removed),
+                 run->rotated.removed == 1 ? "snapshot" : "snapshots",
                  run->options->dry_run ? "would be removed" : "removed",
                  progress_count(run->rotated.preserved, preserved), progress_duration(seconds, time));
 }
@@ -102,9 +103,9 @@ static void tell_end(const struct run *run)
         else if (report_has_failed(run->report))
                 log_error("%s failed after %s", what, time);
         else if (report_items(run->report) > 0)
-                log_warning(
-                        "%s done in %s, but incomplete: %s files or directories could not be read or stored in full",
-                        what, time, progress_count(report_items(run->report), items));
+                log_warning("%s done in %s, but incomplete: %s %s not be read or stored in full", what, time,
+                            progress_count(report_items(run->report), items),
+                            report_items(run->report) == 1 ? "entry could" : "entries could");
         else if (report_is_partial(run->report))
                 log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
         else if (report_remains_count(run->report) > 0)
@@ -194,7 +195,8 @@ static int do_steps(struct run *run, struct err *err)
 
         if (o->daemon == OPTIONS_DAEMON_FAILED)
                 return err_runf(err, -EIO,
-                                "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS): nothing is done");
+                                "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS %s): nothing is done",
+                                getenv("RSYNC_EXIT_STATUS"));
         r = o->rotate ? rotation_check(run->destination, o, err) : 0;
         if (r == 0)
                 r = run->destination->ops->prepare(run->destination, err);

@@ -79,6 +79,17 @@ static void write_stderr(enum log_level level, const char *text)
                 fprintf(stderr, "%s%s\n", labelled ? labels[level] : "", text);
 }
 
+/* Names are escaped where they are put into messages; whatever slipped through must not reach a terminal or a log. */
+static void defuse(char *text)
+{
+        for (unsigned char *p = (unsigned char *)text; *p; p++) {
+                bool is_c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+
+                if (*p < 0x20 || *p == 0x7f || is_c1)
+                        *p = '?';
+        }
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
         char text[ERR_TEXT_MAX + ERR_HINT_MAX + 64];
@@ -89,6 +100,7 @@ void log_line(enum log_level level, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
+        defuse(text);
         pthread_mutex_lock(&the_log.lock);
         erase_status();
         write_stderr(level, text);

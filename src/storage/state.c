@@ -14,10 +14,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { STATE_SIZE_MAX = 16 * 1024 * 1024, STATE_VERSION = 1 };
+enum { STATE_SIZE_MAX = 16 * 1024 * 1024, STATE_VERSION = 1, RESERVE_SIZE = 64 * 1024 };
 
 static const char file_name[] = "state";
 static const char new_name[] = "state.new";
+static const char reserve_name[] = "reserve";
 
 /* ---- the structure ---- */
 
@@ -27,7 +28,6 @@ void state_deinit(struct state *s)
         free(s->source);
         free(s->source_filesystem);
         free(s->latest);
-        free(s->rules);
         for (size_t i = 0; i < s->filesystem_count; i++)
                 free(s->filesystems[i]);
         free(s->filesystems);
@@ -159,8 +159,6 @@ static int put_all(struct buf *b, const struct state *s)
         r = r < 0 ? r : put_text(b, "source", s->source);
         r = r < 0 ? r : put_text(b, "source-filesystem", s->source_filesystem);
         r = r < 0 ? r : put_text(b, "latest", s->latest);
-        r = r < 0 ? r : put_text(b, "rules", s->rules);
-        r = r < 0 ? r : put_text(b, "privileged", s->privileged ? "yes" : "no");
         if (r == 0 && s->has_reference)
                 r = put_time(b, "reference", s->reference);
         if (r == 0 && s->running)
@@ -196,12 +194,23 @@ static int write_durably(int dirfd, const struct buf *text)
         return r;
 }
 
+void state_reserve(int dirfd)
+{
+        _cleanup_(fd_closep) int fd = -1;
+
+        fd = openat(dirfd, reserve_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0 && posix_fallocate(fd, 0, RESERVE_SIZE) != 0)
+                (void)unlinkat(dirfd, reserve_name, 0);
+}
+
 int state_save(const struct state *s, int dirfd, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
         int r = put_all(&text, s);
 
         if (r == 0)
+                r = write_durably(dirfd, &text);
+        if ((r == -ENOSPC || r == -EDQUOT) && unlinkat(dirfd, reserve_name, 0) == 0)
                 r = write_durably(dirfd, &text);
         return r < 0 ? err_run(err, r, "record the state in", STATE_DIRECTORY "/state") : 0;
 }
@@ -247,7 +256,7 @@ static int parse_text(char **field, const char *value)
 
 /* Which of the values that have no mark of their own for being absent were there. */
 struct seen {
-        bool privileged, partial, entries, bytes;
+        bool partial, entries, bytes;
 };
 
 static int parse_digits(uint64_t *ret, const char *value)
@@ -316,10 +325,6 @@ static int parse_key(struct state *s, struct seen *seen, const char *key, const 
                 return parse_text(&s->source_filesystem, value);
         if (str_equal(key, "latest"))
                 return parse_text(&s->latest, value);
-        if (str_equal(key, "rules"))
-                return parse_text(&s->rules, value);
-        if (str_equal(key, "privileged"))
-                return parse_bool(&seen->privileged, &s->privileged, value);
         if (str_equal(key, "reference"))
                 return parse_time(&s->has_reference, &s->reference, value);
         if (str_equal(key, "running-since"))
@@ -354,7 +359,7 @@ static int parse_line(struct state *s, struct seen *seen, char *line, unsigned n
 
 static int parse_lines(struct state *s, char *text, size_t size, unsigned *ret_line)
 {
-        struct seen seen = { .privileged = false };
+        struct seen seen = { .partial = false };
         char *line = text, *end;
         int r = 0;
 

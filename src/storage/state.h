@@ -24,8 +24,6 @@ struct state {
         char *source;
         char *source_filesystem; /* UUID */
         char *latest; /* name of the destination directory */
-        char *rules;  /* digest of the filter rules */
-        bool privileged;
 
         bool has_reference;
         struct timespec reference; /* a little before the last complete transfer began */
@@ -50,8 +48,14 @@ int state_load(struct state *ret, int dirfd, struct err *err);
 /* Parse @text of @size bytes. Return 0 or -EBADMSG with @err filled. */
 int state_parse(struct state *ret, const char *text, size_t size, struct err *err);
 
-/* Write it durably. */
+/* Write it durably. On a full disk the reserve makes room for it. */
 int state_save(const struct state *s, int dirfd, struct err *err);
+
+/*
+ * Keep a little of the disk (64 KiB, one inode) for the day when it is full: without it a run could not even record that
+ * it begins to delete. Does nothing when it is there already, or when there is no room for it.
+ */
+void state_reserve(int dirfd);
 
 void state_deinit(struct state *s);
 

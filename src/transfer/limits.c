@@ -167,6 +167,9 @@ int limits_probe(struct limits *ret, int dirfd, bool may_write, bool accepted, s
         /* A dry run on a disk that is mounted read-only, or that we may not write, assumes the best. */
         if (fd < 0 && !may_write)
                 return 0;
+        ret->assumed = fd == -ENOSPC || fd == -EDQUOT;
+        if (ret->assumed)
+                return 0;
         if (fd < 0)
                 return err_run(err, fd, "write to the destination's filesystem", NULL);
         ret->file_mode = fstat(fd, &st) == 0 ? st.st_mode & 07777 : 0600;

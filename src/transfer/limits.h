@@ -15,6 +15,7 @@ struct err;
 struct report;
 
 struct limits {
+        bool assumed;    /* there was no room to try anything */
         bool privileged; /* whatever mode a directory has, we may work in it */
         bool accepted;   /* what only a superuser could keep was given up by the user (--no-sudo) */
         bool owner;      /* any owner; else our own, and the groups we are in */
@@ -36,7 +37,8 @@ struct limits {
 /*
  * Try in @dirfd, a directory on the destination's filesystem, with an unnamed file, or where those are not supported
  * and @may_write permits it, one with a name that is removed again. Where nothing can be tried everything is assumed
- * to be possible. Fails with ERR_RUN when the filesystem cannot be written.
+ * to be possible. Fails with ERR_RUN when the filesystem cannot be written, but not when it is full: a run that makes
+ * room must be able to begin.
  */
 int limits_probe(struct limits *ret, int dirfd, bool may_write, bool accepted, struct err *err);
 

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/meta.h"
 #include "base/report.h"
+#include "base/stop.h"
 #include "transfer/limits.h"
 #include "transfer/links.h"
 #include "transfer/source.h"
@@ -198,7 +199,7 @@ static int read_once(struct staged *s, int from, const struct entry *e, struct e
         if (r >= 0)
                 return r;
         if (r == -ECANCELED)
-                return err_runf(err, r, "stopped");
+                return stop_check(err);
         if (side == CONTENT_SIDE_FROM && r != -ENOMEM)
                 return err_item_at(err, r, "read", p->path, s->name);
         return fail(s, r, "write", err);

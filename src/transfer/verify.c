@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/report.h"
+#include "base/stop.h"
 #include "transfer/source.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ int verify_content(struct source_dir *from, struct entry *want, int to_dirfd, bo
         };
         r = content_compare(&config, &side);
         if (r == -ECANCELED)
-                return err_runf(err, r, "stopped");
+                return stop_check(err);
         if (r < 0 && side == CONTENT_SIDE_FROM)
                 return r == -ENOMEM ? err_oom(err) : err_item_at(err, r, "read", from->path, want->name);
         return r == 0 ? 0 : 1;

@@ -1,0 +1,35 @@
+#!/bin/bash
+# A change that hides behind the old size and mtime is seen by its ctime, measured from the last transfer of that file:
+# also when a run in between could not read or store it, and when one in between had other filters.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+need chattr rsync
+
+source=$tmp/source latest=$tmp/backups/latest
+
+# hide_change FILE TEXT: as many bytes, the same mtime.
+hide_change() {
+        touch -r "$1" "$tmp/times"
+        echo "$2" >"$1"
+        touch -r "$tmp/times" "$1"
+}
+
+mkdir -p "$source/d"
+echo one >"$source/d/file"
+echo one >"$source/other"
+chattr +i "$source" 2>/dev/null || skip "the filesystem has no immutable files"
+chattr -i "$source"
+expect_status 0 run_backup -b "$source" "$latest"
+
+hide_change "$source/d/file" two
+sleep 6 # the slack for clocks that differ
+chattr +i "$latest/d"
+expect_status 23 run_backup -b "$source" "$latest"
+chattr -i "$latest/d"
+expect_status 0 run_backup -b "$source" "$latest"
+same "$source" "$latest"
+
+hide_change "$source/other" two
+expect_status 0 run_backup -b -x /nothing "$source" "$latest"
+same "$source" "$latest"
