@@ -65,3 +65,13 @@ set -e
 [ "$status" = 1 ] || fail "status $status although the reader went away"
 expect_status 0 run_backup -b source parent/latest
 same source parent/latest
+
+# A snapshot's name may hold any byte between its fields: none that upsets a terminal or a log gets there.
+escape=$'\e' line=$'\n'
+mkdir -p "$tmp/odd/latest" "$tmp/odd/2020${escape}01-10" "$tmp/odd/2020${line}01-11" "$tmp/odd/2099${escape}01-10" \
+        "$tmp/odd/2020-01-12"
+for flags in -r -vr; do
+        expect_status 0 run_backup "$flags" --daily=1 "$tmp/odd/latest"
+        ! grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$tmp/out" "$tmp/err" || fail "control characters were shown"
+        mkdir -p "$tmp/odd/2020${escape}01-10"
+done
