@@ -91,11 +91,22 @@ static void tell_rotation(const struct run *run, double seconds)
                  progress_count(run->rotated.preserved, preserved), progress_duration(seconds, time));
 }
 
+enum { ENTRIES_TEXT_SIZE = PROGRESS_TEXT_SIZE + 16 };
+
+/* "1 entry", "1,234 entries". */
+static const char *count_entries(uint64_t n, char out[ENTRIES_TEXT_SIZE])
+{
+        char number[PROGRESS_TEXT_SIZE];
+
+        snprintf(out, ENTRIES_TEXT_SIZE, "%s %s", progress_count(n, number), n == 1 ? "entry" : "entries");
+        return out;
+}
+
 /* The last line of a run. */
 static void tell_end(const struct run *run)
 {
         const char *what = run->options->dry_run ? "dry run" : run->options->backup ? "backup" : "run";
-        char time[PROGRESS_TEXT_SIZE], items[PROGRESS_TEXT_SIZE];
+        char time[PROGRESS_TEXT_SIZE], items[ENTRIES_TEXT_SIZE];
 
         progress_duration(progress_now() - run->started, time);
         if (stop_signal() != 0)
@@ -103,14 +114,13 @@ static void tell_end(const struct run *run)
         else if (report_has_failed(run->report))
                 log_error("%s failed after %s", what, time);
         else if (report_items(run->report) > 0)
-                log_warning("%s done in %s, but incomplete: %s %s not be read or stored in full", what, time,
-                            progress_count(report_items(run->report), items),
-                            report_items(run->report) == 1 ? "entry could" : "entries could");
+                log_warning("%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
+                            count_entries(report_items(run->report), items));
         else if (report_is_partial(run->report))
                 log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
         else if (report_remains_count(run->report) > 0)
-                log_warning("%s complete in %s, but %s files or directories could not be removed", what, time,
-                            progress_count(report_remains_count(run->report), items));
+                log_warning("%s complete in %s, but %s could not be removed", what, time,
+                            count_entries(report_remains_count(run->report), items));
         else
                 log_info("%s complete in %s", what, time);
 }

@@ -37,7 +37,7 @@ echo changed >source/plain
 expect_status 23 backup -v -b -s
 grep -q "^warning: .*'closed'" "$tmp/err" || fail "the directory is not named: $(cat "$tmp/err")"
 grep -q "^warning: .*'dir/file'" "$tmp/err" || fail "the file is not named: $(cat "$tmp/err")"
-grep -q 'incomplete.* 2 files' "$tmp/err" || fail "the end does not tell: $(cat "$tmp/err")"
+grep -q 'incomplete: 2 entries could not be read' "$tmp/err" || fail "the end does not tell: $(cat "$tmp/err")"
 for name in closed/one closed/deep/two dir/file; do
         [ "$(cat "parent/latest/$name" 2>&1)" = "$name" ] || chmod 700 parent/latest/closed
         [ "$(cat "parent/latest/$name")" = "$name" ] || fail "what could not be read was deleted: $name"
