@@ -234,6 +234,13 @@ static int check_forcible(const struct local_place *p, const struct options *o, 
         return r < 0 ? r : check_source_empty(p, o, source_fd, err);
 }
 
+int local_check_source(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+{
+        int r = check_inside(p, o, source_fd, err);
+
+        return r < 0 || o->force ? r : check_source_empty(p, o, source_fd, err);
+}
+
 int local_checks(const struct local_place *p, const struct options *o, struct err *err)
 {
         _cleanup_(fd_closep) int source_fd = -1;

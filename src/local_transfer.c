@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "local_checks.h"
 #include "options.h"
 #include "progress.h"
 #include "transfer/source.h"
@@ -95,18 +96,20 @@ static int record_start(struct local *l, struct timespec now, struct err *err)
 }
 
 /*
- * What could not be read or stored is as old in `latest` as before, so a reference that held stays where it is: else a
- * change of such a file that hides behind its old mtime would never be found.
+ * What is in `latest` and could not be compared is as old as before, so a reference that held stays where it is: else a
+ * change of such a file that hides behind its old mtime would never be found. And what a run that was cut off may have
+ * written half stays suspect.
  */
 static int record_end(struct local *l, const struct binding *b, struct timespec now, struct err *err)
 {
         const struct report *report = l->d.config->report;
         struct state *s = &l->place.state;
-        bool stays = report_items(report) > 0 && reference_holds(l, b, now);
+        bool unsettled = report_get(report, REPORT_UNSETTLED) > 0;
+        bool stays = unsettled && reference_holds(l, b, now);
 
         if (bind_reference(l, b) < 0)
                 return err_oom(err);
-        s->running = false;
+        s->running = unsettled && l->was_running;
         s->has_reference = true;
         if (!stays)
                 s->reference = earlier(now);
@@ -171,6 +174,9 @@ int local_transfer(struct destination *d, struct err *err)
         struct timespec now;
         int r = open_source(l, &source, err);
 
+        /* Looked at once already, but what was swept or removed since may have taken hours. */
+        if (r == 0)
+                r = local_check_source(&l->place, l->d.config->options, source_root_fd(source), err);
         if (r == 0)
                 r = local_find_limits(l, err);
         if (r < 0)
@@ -184,7 +190,11 @@ int local_transfer(struct destination *d, struct err *err)
         r = record_start(l, now, err);
         if (r == 0)
                 r = update(l, source, &binding, now, err);
-        if (r == 0)
-                r = local_sync(l, err);
+        if (r < 0)
+                return r;
+        r = local_sync(l, err);
+        /* Nobody knows what of it arrived: should this be tried again, all of it must be compared. */
+        if (r < 0)
+                l->was_running = true;
         return r < 0 ? r : record_end(l, &binding, now, err);
 }

@@ -45,6 +45,7 @@ static int stat_place(struct entry *ret, int dirfd, const char *name, int flags)
                 .blocks = sx.stx_blocks,
                 .mtime = from_statx(sx.stx_mtime),
                 .ctime = from_statx(sx.stx_ctime),
+                .takes_no_link = sx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND),
                 .is_mount_point = sx.stx_attributes & STATX_ATTR_MOUNT_ROOT,
         };
         return 0;

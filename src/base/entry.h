@@ -35,6 +35,7 @@ struct entry {
         struct timespec mtime, ctime;
         const char *target; /* of a symlink, else NULL */
         struct xattrs xattrs;
+        bool takes_no_link;   /* immutable or append-only, see chattr(1) */
         bool is_mount_point;  /* of another mount, be it of the same filesystem */
         bool content_omitted; /* of a directory: it is taken, what is in it is not (see transfer/source.h) */
 };

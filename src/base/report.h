@@ -21,6 +21,7 @@ enum report_count {
         REPORT_COMPARED_BYTES, /* read from the source to compare content */
         REPORT_SNAPSHOT,       /* entries of the new snapshot */
         REPORT_REMOVED,        /* entries of removed snapshots */
+        REPORT_UNSETTLED,      /* entries of the destination that could not be compared with the source */
         REPORT_COUNTS
 };
 

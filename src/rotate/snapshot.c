@@ -102,29 +102,36 @@ static int link_elsewhere(struct pair *p, const char *name, struct err *err)
         return relocate(p, name, e.ino, err);
 }
 
-/* An immutable or append-only file takes no link: the snapshot gets a copy. False when that is not possible. */
-static bool copy_instead(struct pair *p, const char *name)
+/*
+ * An immutable or append-only file takes no link: the snapshot gets a copy. Return 0, -EPERM when it is no such file,
+ * or what kept it from being copied.
+ */
+static int copy_instead(struct pair *p, const char *name)
 {
         struct entry e;
+        int r = entry_stat(&e, p->from, name);
 
-        if (relocate_copy(p->from, p->to, name, &p->worker->arena) < 0)
-                return false;
-        if (entry_stat(&e, p->from, name) == 0 && e.nlink > 1)
+        if (r < 0 || !e.takes_no_link)
+                return r < 0 ? r : -EPERM;
+        r = relocate_copy(p->from, p->to, name, &p->worker->arena);
+        if (r == 0 && e.nlink > 1)
                 report_lack(p->clone->config->report, REPORT_LACK_HARDLINK, false, p->path.data, name);
-        return true;
+        return r;
 }
 
 static int clone_file(struct pair *p, const char *name, struct err *err)
 {
         int r = linkat(p->from, name, p->to, name, 0) < 0 ? -errno : 0;
 
-        if (r == 0 || (r == -EPERM && copy_instead(p, name)))
-                return 0;
+        if (r == -EPERM)
+                r = copy_instead(p, name);
         if (r == -EMLINK)
                 return link_elsewhere(p, name, err);
+        if (r == 0)
+                return 0;
         fail(p, r, "link into the snapshot", name, err);
         if (r == -EPERM)
-                err_hint(err, "is it immutable or append-only (lsattr)?");
+                err_hint(err, "snapshots need a filesystem with hard links");
         else if (r == -EXDEV)
                 err_hint(err, "is something mounted there?");
         return r;

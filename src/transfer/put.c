@@ -103,6 +103,9 @@ static mode_t remaining_mode(const struct meta_place *place, const struct entry 
 
         if (r < 0 || now.uid != want->uid || now.gid != want->gid)
                 mode &= ~(mode_t)(S_ISUID | S_ISGID);
+        /* Its group bits are the mask of an ACL that may not be there: they are not for the group itself. */
+        if (xattrs_find(&want->xattrs, "system.posix_acl_access"))
+                mode &= ~(mode_t)S_IRWXG;
         return mode;
 }
 
@@ -143,6 +146,10 @@ static int dress(struct staged *s, const struct entry *want, struct err *err)
         if (r < 0)
                 return fail(s, r, failed, err);
         s->ino = have.ino;
+        /* By name only: who may write in this directory could have put something else there. */
+        if (s->fd < 0 && ((have.mode ^ want->mode) & S_IFMT || have.nlink != 1 ||
+                          (s->dir->shared->limits->owner && have.uid != geteuid())))
+                return fail(s, -ESTALE, "create", err);
         r = apply_metadata(s->dir, &place, want, &have, 0, err);
         if (r < 0)
                 return r;
@@ -198,7 +205,7 @@ static int read_once(struct staged *s, int from, const struct entry *e, struct e
         r = content_copy(&config, &side);
         if (r >= 0)
                 return r;
-        if (r == -ECANCELED)
+        if (r == -ECANCELED && stop_requested())
                 return stop_check(err);
         if (side == CONTENT_SIDE_FROM && r != -ENOMEM)
                 return err_item_at(err, r, "read", p->path, s->name);

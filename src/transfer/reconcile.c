@@ -178,6 +178,7 @@ static int follow(struct visit *v, struct entry *want, const struct entry *have,
 static int update_linked(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
 {
         struct links *links = v->update->links;
+        const struct entry listed = *want;
         struct links_group *group;
         struct links_home home;
         ino_t ino;
@@ -188,7 +189,8 @@ static int update_linked(struct visit *v, struct entry *want, const struct entry
         if (r < 0)
                 return r;
         r = update_single(v, want, have, &ino, err);
-        if (r == 0)
+        /* Another file may have taken its name meanwhile: then that one is stored, and stands for nobody else. */
+        if (r == 0 && entry_is_same_inode(want, &listed))
                 return links_settle(links, group, ino, v->to.path, want->name, err);
         links_fail(links, group);
         return r;

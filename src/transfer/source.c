@@ -160,13 +160,15 @@ static bool is_closed_mount(const struct source_dir *d, const char *name)
 static int load(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
 {
         const char *failed;
+        struct entry again;
         int r = entry_load(ret, d->fd, n->name, d->arena, &failed);
 
         if (r == -EACCES && n->type == DT_DIR && !d->source->multi_fs && is_closed_mount(d, n->name)) {
                 *ret = (struct entry){ .name = n->name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
                 return 0;
         }
-        if (r == -ENOENT)
+        /* Only if it is really gone: what vanished is deleted from the destination. */
+        if (r == -ENOENT && entry_stat(&again, d->fd, n->name) == -ENOENT)
                 return SOURCE_VANISHED;
         ret->name = n->name;
         if (r < 0)

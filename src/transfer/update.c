@@ -61,14 +61,19 @@ static int keep_unreadable(struct visit *v, const char *name, int r, struct err 
                 return r;
         report_item(v->update->config->report, err);
         r = pass_old(v, name, err);
+        if (r > 0)
+                report_add(v->update->config->report, REPORT_UNSETTLED, 1);
         return r < 0 ? r : 0;
 }
 
 static int merge_entry(struct visit *v, struct entry *want, struct err *err)
 {
         int there = pass_old(v, want->name, err);
+        int r = there < 0 ? there : reconcile_entry(v, want, there ? want->name : NULL, err);
 
-        return there < 0 ? there : visit_absorb(v, reconcile_entry(v, want, there ? want->name : NULL, err), err);
+        if (r < 0 && there > 0)
+                report_add(v->update->config->report, REPORT_UNSETTLED, 1);
+        return visit_absorb(v, r, err);
 }
 
 static int merge(struct visit *v, struct err *err)
@@ -145,6 +150,9 @@ static int visit_kept(struct visit *v, struct err *err)
 
         if (r == 0)
                 r = open_destination(v, err);
+        /* What is there stays, but whether it is right nobody has seen. */
+        if (r == CREW_SKIP_FINISH || (!v->may_remove && v->old.count > 0))
+                report_add(v->update->config->report, REPORT_UNSETTLED, 1);
         if (r == 0)
                 r = merge(v, err);
         return r;
@@ -250,6 +258,7 @@ static int run_once(struct update *u, struct err *err)
 
         report_restart(c->report, REPORT_ENTRIES);
         report_restart(c->report, REPORT_BYTES);
+        report_restart(c->report, REPORT_UNSETTLED);
         r = update_root(u, &root, err);
         if (r < 0)
                 return r;

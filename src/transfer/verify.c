@@ -41,7 +41,7 @@ int verify_content(struct source_dir *from, struct entry *want, int to_dirfd, bo
                 .context = report,
         };
         r = content_compare(&config, &side);
-        if (r == -ECANCELED)
+        if (r == -ECANCELED && stop_requested())
                 return stop_check(err);
         if (r < 0 && side == CONTENT_SIDE_FROM)
                 return r == -ENOMEM ? err_oom(err) : err_item_at(err, r, "read", from->path, want->name);
