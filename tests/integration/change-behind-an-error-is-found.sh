@@ -33,3 +33,18 @@ same "$source" "$latest"
 hide_change "$source/other" two
 expect_status 0 run_backup -b -x /nothing "$source" "$latest"
 same "$source" "$latest"
+
+# What a run that was cut off may have written half stays suspect until somebody has seen that it is right.
+state=$tmp/backups/.rsync-system-backup/state
+sleep 6
+expect_status 0 run_backup -b "$source" "$latest" # all of the source is older than the reference from now on
+touch -r "$latest/d/file" "$tmp/times"
+printf '\0\0\0\n' >"$latest/d/file"
+touch -r "$tmp/times" "$latest/d/file"
+sed -i 's/^partial no$/running-since 0.000000000\n&/' "$state"
+chattr +i "$latest/d"
+expect_status 23 run_backup -b "$source" "$latest"
+chattr -i "$latest/d"
+expect_status 0 run_backup -b "$source" "$latest"
+same "$source" "$latest"
+! grep -q '^running-since' "$state" || fail "the suspicion never ends"
