@@ -46,11 +46,6 @@ void log_init(const char *program, enum log_level most)
         openlog(program, LOG_PID, LOG_DAEMON);
 }
 
-bool log_is_terminal(void)
-{
-        return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-}
-
 static const int priorities[] = {
         [LOG_LEVEL_ERROR] = LOG_ERR,
         [LOG_LEVEL_WARNING] = LOG_WARNING,

@@ -22,9 +22,6 @@ enum log_level {
  */
 void log_init(const char *program, enum log_level most);
 
-/* Is standard input and standard error a terminal? */
-bool log_is_terminal(void);
-
 void log_line(enum log_level level, const char *format, ...) _printf_(2, 3);
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
