@@ -1,5 +1,6 @@
 #!/bin/bash
-# The judges of the fidelity tests see every kind of difference: each is planted in a copy that they found faithful.
+# The judges of the fidelity tests see every kind of difference: each is planted in a copy that they found faithful. The
+# launcher of the program kills what executes something.
 . "$(dirname "$0")/lib.sh"
 need rsync
 is_root || skip "needs root: owners, devices and trusted xattrs are among what is planted"
@@ -130,3 +131,36 @@ for plant in 'chmod 600 parent/another-link' 'setfattr -x user.a parent/another-
         mv frozen.store "was-frozen-$RANDOM"
         frozen parent
 done
+
+# starts STATUS CODE: what python runs below the launcher.
+starts() {
+        local status=0
+
+        RSB_PROGRAM=$PYTHON "$RSB" -c "import os, threading$2" 2>log || status=$?
+        [ $status = "$1" ] || fail "below the launcher, status $status instead of $1:$2: $(cat log)"
+}
+
+if [ -z "${RSB_PROGRAM:-}" ]; then
+        echo "not tried: the launcher, RSB is the program itself"
+elif ! grep -qw kill_process /proc/sys/kernel/seccomp/actions_avail 2>/dev/null; then
+        echo "not tried: the launcher, the kernel has no filters"
+else
+        killed=159 # by SIGSYS
+        starts 0 '
+assert os.environ["PATH"] == ""
+thread = threading.Thread(target=print)
+thread.start()
+thread.join()
+status = open("/proc/self/status").read().split()
+assert status[status.index("NoNewPrivs:") + 1] == "0"'
+        starts $killed '
+os.execv("/bin/true", ["true"])'
+        starts $killed '
+os.execve(os.open("/bin/true", os.O_RDONLY), ["true"], {})'
+        starts $killed '
+threading.Thread(target=lambda: os.execv("/bin/true", ["true"])).start()'
+        starts $killed '
+os.posix_spawn("/bin/true", ["true"], {})'
+        starts $killed '
+os.fork()'
+fi

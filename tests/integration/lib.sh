@@ -5,6 +5,10 @@
 #
 # A test gets the program's full path as $RSB, works in the private directory $tmp, which is gone afterwards, and ends
 # with 0, or 77 and a reason when it cannot run here. Anything else is a failure.
+#
+# From meson, $RSB is a launcher (executes-nothing.c) below which the program is killed when it executes anything, and
+# $RSB_PROGRAM the program itself, for what has to start it otherwise: in another root, below another tool. By hand,
+# RSB=the program does as well.
 set -eu
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -43,6 +47,7 @@ need_root() {
 need_program() {
         [ -n "${RSB:-}" ] || skip "RSB does not name the program"
         [ -x "$RSB" ] || fail "RSB=$RSB cannot be executed"
+        export RSB_PROGRAM=${RSB_PROGRAM:-$RSB}
 }
 
 need() {
@@ -144,6 +149,10 @@ prepare_for_user() {
         if [ -n "${RSB:-}" ]; then
                 install -m 755 "$RSB" "$tmp/bin/"
                 RSB=$tmp/bin/$(basename "$RSB")
+        fi
+        if [ -n "${RSB_PROGRAM:-}" ]; then
+                install -m 755 "$RSB_PROGRAM" "$tmp/bin/"
+                RSB_PROGRAM=$tmp/bin/$(basename "$RSB_PROGRAM")
         fi
         if is_root; then
                 chown "$ordinary_user:$ordinary_user" "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"

@@ -53,8 +53,8 @@ mkdir "$root/backups" "$root/test"
 in_root() {
         chroot "$root" /bin/program "$@"
 }
-cp "$RSB" "$root/bin/program"
-ldd "$RSB" | grep -o '/[^ ]*' | while read -r library; do
+cp "$RSB_PROGRAM" "$root/bin/program"
+ldd "$RSB_PROGRAM" | grep -o '/[^ ]*' | while read -r library; do
         install -D "$library" "$root$library"
 done
 if in_root --version >/dev/null 2>&1; then
