@@ -104,6 +104,7 @@ static int do_job(const struct options *o, int argc, char **argv)
                 report_failure(report, &err);
         else
                 run(o, report);
+        stop_deinit();
         return report_exit_status(report);
 }
 

@@ -2,6 +2,7 @@
 #include "base/stop.h"
 
 #include "base/err.h"
+#include "base/fd.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +36,11 @@ int stop_init(struct err *err)
         signal(SIGXFSZ, SIG_IGN);
         is_main_thread = true;
         return 0;
+}
+
+void stop_deinit(void)
+{
+        signal_fd = fd_close(signal_fd);
 }
 
 int stop_fd(void)

@@ -11,7 +11,10 @@ struct err;
 /* Block the signals and open the signalfd. Before any thread is started; once a process. */
 int stop_init(struct err *err);
 
-/* The signalfd, for poll(); -1 before stop_init(). */
+/* Close the signalfd, when no other thread is left. The signals stay blocked, and what was requested stays known. */
+void stop_deinit(void);
+
+/* The signalfd, for poll(); -1 when there is none. */
 int stop_fd(void);
 
 /* Main thread only: take what has arrived. */
