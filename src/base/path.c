@@ -171,12 +171,3 @@ char *path_parent(const char *path)
                 return strdup("/");
         return strndup(path, (size_t)(slash - path));
 }
-
-bool path_is_within(const char *path, const char *ancestor)
-{
-        size_t length = strlen(ancestor);
-
-        if (length > 0 && ancestor[length - 1] == '/')
-                return strncmp(path, ancestor, length) == 0;
-        return strncmp(path, ancestor, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}

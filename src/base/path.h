@@ -25,6 +25,3 @@ const char *path_base(const char *path);
 
 /* All but the last component: "/" for "/x", "." for "x". malloc'd. */
 char *path_parent(const char *path);
-
-/* Is @path equal to @ancestor or below it? Both are plain absolute paths. */
-bool path_is_within(const char *path, const char *ancestor);

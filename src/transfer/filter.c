@@ -1,15 +1,13 @@
 /*
  * A list of compiled patterns that is asked from its start; the answer of the first that matches counts. A rule that
- * cannot match below SOURCE is only in the text. The list itself knows of rules; what matches is in pattern.c.
+ * cannot match below SOURCE is not kept. The list itself knows of rules; what matches is in pattern.c.
  */
 #include "transfer/filter.h"
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/path.h"
 #include "transfer/pattern.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 struct rule {
@@ -22,7 +20,6 @@ struct filter {
         char *above;  /* the same without its first '/' and with one at its end, "" for the root */
         struct rule *rules;
         size_t count;
-        struct buf text;
 };
 
 static const char *const default_directories[] = {
@@ -50,7 +47,6 @@ static void remove_rules(struct filter *f)
 {
         while (f->count > 0)
                 pattern_free(f->rules[--f->count].pattern);
-        buf_truncate(&f->text, 0);
 }
 
 struct filter *filter_free(struct filter *f)
@@ -58,7 +54,6 @@ struct filter *filter_free(struct filter *f)
         if (!f)
                 return NULL;
         remove_rules(f);
-        buf_deinit(&f->text);
         free(f->rules);
         free(f->above);
         free(f->source);
@@ -66,17 +61,7 @@ struct filter *filter_free(struct filter *f)
         return NULL;
 }
 
-static int write_rule(struct buf *text, const char *prefix, const char *pattern)
-{
-        size_t size = text->size;
-
-        if (buf_puts(text, prefix) == 0 && path_escape(text, NULL, pattern) == 0 && buf_putc(text, '\n') == 0)
-                return 0;
-        buf_truncate(text, size);
-        return -ENOMEM;
-}
-
-/* @prefix is that of the text; it tells the kind of the rule, too. */
+/* @prefix is shown in errors and tells the kind of the rule. */
 static int add_rule(struct filter *f, const char *prefix, const char *pattern, const char *above, struct err *err)
 {
         _cleanup_(pattern_freep) struct pattern *compiled = NULL;
@@ -96,8 +81,6 @@ static int add_rule(struct filter *f, const char *prefix, const char *pattern, c
         if (!rules)
                 return err_oom(err);
         f->rules = rules;
-        if (write_rule(&f->text, prefix, pattern) < 0)
-                return err_oom(err);
         if (pattern_is_void(compiled))
                 return 0;
         f->rules[f->count++] = (struct rule){ .is_include = *prefix == '+', .pattern = TAKE(compiled) };
@@ -171,9 +154,4 @@ bool filter_excludes(const struct filter *f, const char *path, bool is_directory
                         return !f->rules[i].is_include;
         }
         return false;
-}
-
-const char *filter_text(const struct filter *f)
-{
-        return buf_text(&f->text);
 }

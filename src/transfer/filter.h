@@ -38,6 +38,3 @@ int filter_add_default_excludes(struct filter *f, struct err *err);
  * most one step of a few instructions for each byte of the path and each 64 bytes of the pattern, whatever they are.
  */
 bool filter_excludes(const struct filter *f, const char *path, bool is_directory);
-
-/* All rules, one a line in their order, escaped: the same text, the same rules. Borrowed until the next rule comes. */
-const char *filter_text(const struct filter *f);

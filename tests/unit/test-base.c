@@ -35,8 +35,6 @@ START_TEST(paths_are_made_plain)
         ck_assert_str_eq(a, "/usr/lib/x");
         ck_assert_str_eq(b, "/");
         ck_assert_str_eq(p, "/");
-        ck_assert(path_is_within("/a/b", "/a") && path_is_within("/a", "/a") && path_is_within("/a", "/"));
-        ck_assert(!path_is_within("/ab", "/a"));
 }
 END_TEST
 
