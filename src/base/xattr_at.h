@@ -1,7 +1,7 @@
 /*
  * Extended attributes of one name below a directory descriptor, without following symlinks: what Linux lacked until
- * listxattrat(2) of 6.13. A thread that called xattr_at_own_cwd() has a working directory of its own and goes there;
- * others take the longer way through /proc/self/fd.
+ * getxattrat(2) and its kin of 6.13. Before, a thread that called xattr_at_own_cwd() has a working directory of its own
+ * and goes there; others take the longer way through /proc/self/fd.
  */
 #pragma once
 
@@ -9,7 +9,8 @@
 
 #include <sys/types.h>
 
-/* Give the calling thread a working directory of its own if the kernel permits; never the main thread. */
+/* Give the calling thread a working directory of its own if it needs one and the kernel permits; never the main thread.
+ */
 void xattr_at_own_cwd(void);
 
 /* As llistxattr(2), lgetxattr(2), lsetxattr(2), lremovexattr(2), but -errno instead of -1. */

@@ -9,7 +9,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -169,7 +173,25 @@ static void *use_xattrs_there(void *dir)
         return NULL;
 }
 
-START_TEST(attributes_by_name_with_and_without_a_working_directory_of_ones_own)
+/* A kernel before 6.13, as far as this process can tell. */
+static void be_an_old_kernel(void)
+{
+        enum { GETXATTRAT = 464, LISTXATTRAT = 465 };
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, GETXATTRAT, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LISTXATTRAT, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
+
+        ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/* In this thread and in one that may have a working directory of its own. */
+static void use_xattrs_in_threads(void)
 {
         char before[4096], after[4096];
         int dir = scratch_directory();
@@ -184,6 +206,18 @@ START_TEST(attributes_by_name_with_and_without_a_working_directory_of_ones_own)
         pthread_join(thread, NULL);
         ck_assert_ptr_nonnull(getcwd(after, sizeof(after)));
         ck_assert_str_eq(before, after);
+}
+
+START_TEST(attributes_are_used_by_name)
+{
+        use_xattrs_in_threads();
+}
+END_TEST
+
+START_TEST(attributes_are_used_by_name_on_an_old_kernel)
+{
+        be_an_old_kernel();
+        use_xattrs_in_threads();
 }
 END_TEST
 
@@ -390,7 +424,8 @@ int main(void)
                 large_attributes_and_many_are_loaded,
                 symlinks_are_loaded_not_followed,
                 attributes_that_belong_to_the_inode_are_not_kept,
-                attributes_by_name_with_and_without_a_working_directory_of_ones_own,
+                attributes_are_used_by_name,
+                attributes_are_used_by_name_on_an_old_kernel,
                 a_directory_of_many_names_is_listed_in_the_order_of_bytes,
                 an_unreadable_listing_is_an_error,
                 owner_acl_capability_and_suid_do_not_undo_each_other,
