@@ -86,17 +86,6 @@ int err_destination_at(struct err *err, int code, const char *operation, const c
         return code == -EXDEV || code == -EBUSY ? err_hint(err, "is something mounted there?") : code;
 }
 
-int err_itemf(struct err *err, int code, const char *format, ...)
-{
-        va_list arguments;
-
-        fill(err, ERR_ITEM, code);
-        va_start(arguments, format);
-        vsnprintf(err->text, sizeof(err->text), format, arguments);
-        va_end(arguments);
-        return code;
-}
-
 int err_runf(struct err *err, int code, const char *format, ...)
 {
         va_list arguments;

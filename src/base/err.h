@@ -35,7 +35,6 @@ int err_item_at(struct err *err, int code, const char *operation, const char *di
 int err_run_at(struct err *err, int code, const char *operation, const char *directory, const char *name);
 
 /* Fill with a sentence of one's own; the code is not translated to text. */
-int err_itemf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
 int err_runf(struct err *err, int code, const char *format, ...) _printf_(3, 4);
 
 /*
@@ -75,7 +74,6 @@ static inline int err_negative(int code)
 #define err_run(...) err_negative(err_run(__VA_ARGS__))
 #define err_item_at(...) err_negative(err_item_at(__VA_ARGS__))
 #define err_run_at(...) err_negative(err_run_at(__VA_ARGS__))
-#define err_itemf(...) err_negative(err_itemf(__VA_ARGS__))
 #define err_runf(...) err_negative(err_runf(__VA_ARGS__))
 #define err_destination_at(...) err_negative(err_destination_at(__VA_ARGS__))
 #define err_usage(...) err_negative(err_usage(__VA_ARGS__))
