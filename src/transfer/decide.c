@@ -64,6 +64,16 @@ static unsigned compare_substance(const struct entry *want, const struct entry *
         return why;
 }
 
+/*
+ * Who may write in the same directory of `latest` can have put a file of his own there, with the right size and mtime:
+ * it must not be given what its content then has the power of.
+ */
+static bool is_powerful(const struct entry *want)
+{
+        return entry_is_file(want) &&
+               (want->mode & (S_ISUID | S_ISGID) || xattrs_find(&want->xattrs, "security.capability"));
+}
+
 struct decision decide(const struct entry *want, const struct entry *have, const struct decide_hints *hints)
 {
         unsigned why;
@@ -84,6 +94,8 @@ struct decision decide(const struct entry *want, const struct entry *have, const
                 return (struct decision){ .verdict = DECIDE_RELINK, .why = why | REPORT_WHY_LINKS };
         if (!why)
                 return (struct decision){ .verdict = DECIDE_KEEP };
+        if (is_powerful(want))
+                return (struct decision){ .verdict = DECIDE_REPLACE, .why = why };
         if (entry_is_dir(want) || (entry_is_file(want) && have->nlink == 1))
                 return (struct decision){ .verdict = DECIDE_ADJUST, .why = why };
         return (struct decision){ .verdict = DECIDE_RELINK, .why = why };

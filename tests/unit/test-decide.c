@@ -123,6 +123,29 @@ START_TEST(metadata_change_in_place_only_where_nothing_else_links)
 }
 END_TEST
 
+START_TEST(content_that_may_be_anybodys_gets_no_power)
+{
+        static struct xattr capability[] = { { "security.capability", "", 0 } };
+
+        for (unsigned links = 1; links <= 2; links++) {
+                struct entry want = make(S_IFREG), have = make(S_IFREG);
+
+                have.nlink = links;
+                want.mode |= S_ISUID;
+                expect(&want, &have, none, DECIDE_REPLACE, REPORT_WHY_MODE);
+                have.mode = want.mode;
+                have.uid++;
+                expect(&want, &have, none, DECIDE_REPLACE, REPORT_WHY_OWNER);
+                want = have = make(S_IFREG);
+                have.nlink = links;
+                want.xattrs = (struct xattrs){ capability, 1 };
+                expect(&want, &have, none, DECIDE_REPLACE, REPORT_WHY_XATTRS);
+                have.xattrs = want.xattrs;
+                expect(&want, &have, none, DECIDE_KEEP, 0);
+        }
+}
+END_TEST
+
 START_TEST(attributes_and_acls_are_told_apart)
 {
         struct entry want = make(S_IFREG), have = make(S_IFREG);
@@ -183,6 +206,7 @@ int main(void)
                 every_change_of_type_is_one,
                 content_needs_a_new_inode,
                 metadata_change_in_place_only_where_nothing_else_links,
+                content_that_may_be_anybodys_gets_no_power,
                 attributes_and_acls_are_told_apart,
                 a_file_that_is_not_trusted_is_compared_first,
                 an_inode_that_stands_for_another_file_is_left,
