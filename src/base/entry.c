@@ -6,12 +6,12 @@
 
 #include "base/arena.h"
 #include "base/xattr_at.h"
+#include "base/xattr_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 enum { SMALL = 1024 };
 
@@ -77,22 +77,14 @@ static int read_target(struct entry *e, int dirfd, struct arena *arena)
 
 static ssize_t list_xattrs(const struct place *p, char *list, size_t size)
 {
-        ssize_t n;
-
-        if (p->fd < 0)
-                return xattr_at_list(p->dirfd, p->name, list, size);
-        n = flistxattr(p->fd, list, size);
-        return n >= 0 ? n : errno_negative();
+        return p->fd < 0 ? xattr_at_list(p->dirfd, p->name, list, size) : xattr_fd_list(p->fd, list, size);
 }
 
 static ssize_t get_xattr(const struct place *p, const char *xattr, void *value, size_t size)
 {
-        ssize_t n;
-
         if (p->fd < 0)
                 return xattr_at_get(p->dirfd, p->name, xattr, value, size);
-        n = fgetxattr(p->fd, xattr, value, size);
-        return n >= 0 ? n : errno_negative();
+        return xattr_fd_get(p->fd, xattr, value, size);
 }
 
 /* Load one value into the arena. -ENODATA when it went away meanwhile. */

@@ -46,7 +46,7 @@ struct entry {
  */
 int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed);
 
-/* The same for an open file or directory; @name is borrowed. */
+/* The same for a descriptor, be it open or O_PATH, but for the target of a symlink; @name is borrowed. */
 int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed);
 
 /* Only what statx(2) tells. Return 0 or -errno. */

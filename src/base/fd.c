@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 int fd_close(int fd)
@@ -24,6 +26,35 @@ int fd_open_at(int dirfd, const char *name, int flags)
         if (fd < 0 && errno == EPERM)
                 fd = openat(dirfd, name, flags);
         return fd >= 0 ? fd : -errno;
+}
+
+/* Open what is only found (O_PATH). No /proc: -ENOENT. */
+static int open_found(int found)
+{
+        const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+        char path[32];
+        int fd;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+        fd = open(path, flags | O_NOATIME);
+        if (fd < 0 && errno == EPERM)
+                fd = open(path, flags);
+        return fd >= 0 ? fd : -errno;
+}
+
+int fd_open_file_at(int dirfd, const char *name)
+{
+        _cleanup_(fd_closep) int found = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+        int fd;
+
+        if (found < 0 || fstat(found, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : S_ISLNK(st.st_mode) ? -ELOOP : -ENXIO;
+        fd = open_found(found);
+        /* What is left without /proc is the moment until the next line. */
+        return fd == -ENOENT ? fd_open_at(dirfd, name, 0) : fd;
 }
 
 int fd_open_directory(const char *path)

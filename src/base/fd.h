@@ -19,6 +19,13 @@ static inline void fd_closep(int *fd)
  */
 int fd_open_at(int dirfd, const char *name, int flags);
 
+/*
+ * Open the regular file @name, one component below @dirfd, for reading, as fd_open_at() does; anything else is not even
+ * opened, since that alone has effects (a tape rewinds, a watchdog starts, who waits at a FIFO goes on): -ENXIO for a
+ * special file, -EISDIR, -ELOOP. Return a descriptor or -errno.
+ */
+int fd_open_file_at(int dirfd, const char *name);
+
 /* A directory as the user named it, through symlinks if there are any; the same about its atime. */
 int fd_open_directory(const char *path);
 

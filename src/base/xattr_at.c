@@ -101,19 +101,3 @@ ssize_t xattr_at_get(int dirfd, const char *name, const char *xattr, void *value
 
         return n >= 0 ? n : -errno;
 }
-
-int xattr_at_set(int dirfd, const char *name, const char *xattr, const void *value, size_t size)
-{
-        struct way way;
-        const char *path = find_way(&way, dirfd, name);
-
-        return path && lsetxattr(path, xattr, value, size, 0) == 0 ? 0 : -errno;
-}
-
-int xattr_at_remove(int dirfd, const char *name, const char *xattr)
-{
-        struct way way;
-        const char *path = find_way(&way, dirfd, name);
-
-        return path && lremovexattr(path, xattr) == 0 ? 0 : -errno;
-}

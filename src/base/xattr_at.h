@@ -13,8 +13,6 @@
  */
 void xattr_at_own_cwd(void);
 
-/* As llistxattr(2), lgetxattr(2), lsetxattr(2), lremovexattr(2), but -errno instead of -1. */
+/* As llistxattr(2), lgetxattr(2), but -errno instead of -1. */
 ssize_t xattr_at_list(int dirfd, const char *name, char *list, size_t size);
 ssize_t xattr_at_get(int dirfd, const char *name, const char *xattr, void *value, size_t size);
-int xattr_at_set(int dirfd, const char *name, const char *xattr, const void *value, size_t size);
-int xattr_at_remove(int dirfd, const char *name, const char *xattr);

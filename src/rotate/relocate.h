@@ -12,7 +12,8 @@ struct arena;
 struct err;
 struct relocate;
 
-int relocate_new(struct relocate **ret, int root_fd, struct err *err);
+/* @meta_flags: for meta_apply(), base/meta.h. */
+int relocate_new(struct relocate **ret, int root_fd, unsigned meta_flags, struct err *err);
 struct relocate *relocate_free(struct relocate *r);
 DEFINE_FREEP(struct relocate, relocate_free)
 
@@ -37,7 +38,7 @@ int relocate_name(struct relocate *r, const struct relocate_place *place, ino_t 
  * Make a copy of what @name is in @from_dirfd in @to_dirfd, where nothing has that name, with all metadata. Return 0 or
  * -errno.
  */
-int relocate_copy(int from_dirfd, int to_dirfd, const char *name, struct arena *arena);
+int relocate_copy(struct relocate *r, int from_dirfd, int to_dirfd, const char *name, struct arena *arena);
 
 /* Has this inode moved? */
 bool relocate_has(struct relocate *r, ino_t ino);

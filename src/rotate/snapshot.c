@@ -86,7 +86,7 @@ static int relocate(struct pair *p, const char *name, ino_t ino, struct err *err
 /* That changed the directory, but not the backup. */
 static int restore_mtime(struct pair *p, struct err *err)
 {
-        int r = p->has_moved ? meta_set_mtime(&(struct meta_place){ .fd = p->from }, p->mtime) : 0;
+        int r = p->has_moved ? meta_set_mtime(p->from, p->mtime) : 0;
 
         return r < 0 ? fail(p, r, "set the times of", "", err) : 0;
 }
@@ -113,7 +113,7 @@ static int copy_instead(struct pair *p, const char *name)
 
         if (r < 0 || !e.takes_no_link)
                 return r < 0 ? r : -EPERM;
-        r = relocate_copy(p->from, p->to, name, &p->worker->arena);
+        r = relocate_copy(p->clone->relocate, p->from, p->to, name, &p->worker->arena);
         if (r == 0 && e.nlink > 1)
                 report_lack(p->clone->config->report, REPORT_LACK_HARDLINK, false, p->path.data, name);
         return r;
@@ -253,7 +253,6 @@ static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
 /* All metadata of the directory, from its counterpart in `latest`. Return 0 or -errno. */
 static int copy_metadata(struct pair *p, const char **ret_failed)
 {
-        const struct meta_place place = { .fd = p->to };
         const struct closed *closed = p->dir->data;
         struct entry from, to;
         int r = entry_load_fd(&from, p->from, p->dir->name, &p->worker->arena, ret_failed);
@@ -264,10 +263,10 @@ static int copy_metadata(struct pair *p, const char **ret_failed)
                 return r;
         if (closed)
                 from.mode = (from.mode & S_IFMT) | closed->mode;
-        r = meta_apply(&place, &from, &to, p->clone->config->privileged ? 0 : META_KEEP_LABELS, ret_failed);
+        r = meta_apply(p->to, &from, &to, p->clone->config->privileged ? 0 : META_KEEP_LABELS, ret_failed);
         if (r == 0) {
                 *ret_failed = "set the times of";
-                r = meta_set_mtime(&place, from.mtime);
+                r = meta_set_mtime(p->to, from.mtime);
         }
         return r;
 }
@@ -307,7 +306,7 @@ int snapshot_clone(const struct snapshot_config *config, struct err *err)
 {
         _cleanup_(relocate_freep) struct relocate *relocate = NULL;
         struct clone clone = { .config = config };
-        int r = relocate_new(&relocate, config->from_fd, err);
+        int r = relocate_new(&relocate, config->from_fd, config->privileged ? 0 : META_KEEP_LABELS, err);
 
         if (r < 0)
                 return r;

@@ -130,7 +130,7 @@ static int make_directories(const char *path)
 
 static int read_memory(int dirfd, struct buf *ret)
 {
-        _cleanup_(fd_closep) int fd = fd_open_at(dirfd, "disks", 0);
+        _cleanup_(fd_closep) int fd = fd_open_file_at(dirfd, "disks");
         ssize_t n;
 
         if (fd < 0)

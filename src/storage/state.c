@@ -413,7 +413,7 @@ static int read_file(int fd, struct buf *text)
 int state_load(struct state *ret, int dirfd, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
-        _cleanup_(fd_closep) int fd = fd_open_at(dirfd, file_name, 0);
+        _cleanup_(fd_closep) int fd = fd_open_file_at(dirfd, file_name);
         struct stat st;
         int r;
 
@@ -421,7 +421,8 @@ int state_load(struct state *ret, int dirfd, struct err *err)
         if (fd == -ENOENT)
                 return 0;
         r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
-        if (r == 0 && (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0)))
+        /* Of ours, it would be a regular file. */
+        if (r == -ENXIO || r == -EISDIR || (r == 0 && st.st_uid != geteuid() && st.st_uid != 0))
                 return err_runf(err, -EBADMSG, STATE_DIRECTORY "/state was made by somebody else");
         if (r == 0)
                 r = read_file(fd, &text);

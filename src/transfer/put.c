@@ -13,15 +13,14 @@
 #include "base/meta.h"
 #include "base/report.h"
 #include "base/stop.h"
+#include "base/temporary.h"
 #include "transfer/limits.h"
 #include "transfer/links.h"
 #include "transfer/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -30,24 +29,16 @@ enum { READ_AGAIN_MAX = 2, REFLINK_MIN = 256 * 1024 };
 /* A new inode on its way to its name. */
 struct staged {
         struct put_dir *dir;
-        const char *name;              /* where it is to be */
-        char temporary[PUT_NAME_SIZE]; /* where it is meanwhile, empty when it is there already */
-        int fd;                        /* of a regular file, else -1 */
-        bool exists;                   /* it was created, and has not its name yet */
+        const char *name;               /* where it is to be */
+        char temporary[TEMPORARY_SIZE]; /* where it is meanwhile, empty when it is there already */
+        int fd;                         /* open for a regular file, else O_PATH; -1 before it exists */
+        bool exists;                    /* it was created, and has not its name yet */
         ino_t ino;
 };
 
 static const char *staged_name(const struct staged *s)
 {
         return s->temporary[0] ? s->temporary : s->name;
-}
-
-static void temporary_name(char name[PUT_NAME_SIZE])
-{
-        uint64_t random = 0;
-
-        (void)getrandom(&random, sizeof(random), 0);
-        snprintf(name, PUT_NAME_SIZE, ".rsync-system-backup.tmp-%016" PRIx64, random);
 }
 
 static void staged_init(struct staged *s, struct put_dir *p, const char *name, bool name_is_taken)
@@ -95,13 +86,12 @@ static bool has_space(int fd)
 }
 
 /* The mode of an entry whose other metadata failed: no set-id bit for an owner that it was not given for. */
-static mode_t remaining_mode(const struct meta_place *place, const struct entry *want, unsigned flags)
+static mode_t remaining_mode(int fd, const struct entry *want, unsigned flags)
 {
         mode_t mode = want->mode | (flags & META_KEEP_ACCESS ? S_IRWXU : 0);
         struct entry now;
-        int r = place->fd >= 0 ? entry_stat_fd(&now, place->fd) : entry_stat(&now, place->dirfd, place->name);
 
-        if (r < 0 || now.uid != want->uid || now.gid != want->gid)
+        if (entry_stat_fd(&now, fd) < 0 || now.uid != want->uid || now.gid != want->gid)
                 mode &= ~(mode_t)(S_ISUID | S_ISGID);
         /* Its group bits are the mask of an ACL that may not be there: they are not for the group itself. */
         if (xattrs_find(&want->xattrs, "system.posix_acl_access"))
@@ -110,12 +100,12 @@ static mode_t remaining_mode(const struct meta_place *place, const struct entry 
 }
 
 /* Metadata that one entry cannot have does not keep its content from being stored: tell, and set what remains. */
-static int apply_metadata(struct put_dir *p, const struct meta_place *place, const struct entry *want,
-                          const struct entry *have, unsigned flags, struct err *err)
+static int apply_metadata(struct put_dir *p, int fd, const struct entry *want, const struct entry *have, unsigned flags,
+                          struct err *err)
 {
         unsigned labels = p->shared->limits->xattr_system ? 0 : META_KEEP_LABELS;
         const char *failed;
-        int r = meta_apply(place, want, have, flags | labels, &failed);
+        int r = meta_apply(fd, want, have, flags | labels, &failed);
 
         if (r == 0)
                 return 0;
@@ -126,34 +116,28 @@ static int apply_metadata(struct put_dir *p, const struct meta_place *place, con
                 return r;
         report_item(p->shared->report, err);
         if (!S_ISLNK(want->mode))
-                (void)meta_set_mode(place, remaining_mode(place, want, flags));
+                (void)meta_set_mode(fd, remaining_mode(fd, want, flags));
         return 0;
 }
 
 /* All metadata of a new inode, its times last. */
 static int dress(struct staged *s, const struct entry *want, struct err *err)
 {
-        const struct meta_place place = { .fd = s->fd, .dirfd = s->dir->fd, .name = staged_name(s) };
-        struct arena *arena = s->dir->from->arena;
         const char *failed;
         struct entry have;
-        int r;
+        int r = entry_load_fd(&have, s->fd, s->name, s->dir->from->arena, &failed);
 
-        if (s->fd >= 0)
-                r = entry_load_fd(&have, s->fd, s->name, arena, &failed);
-        else
-                r = entry_load(&have, s->dir->fd, staged_name(s), arena, &failed);
         if (r < 0)
                 return fail(s, r, failed, err);
         s->ino = have.ino;
-        /* By name only: who may write in this directory could have put something else there. */
-        if (s->fd < 0 && ((have.mode ^ want->mode) & S_IFMT || have.nlink != 1 ||
-                          (s->dir->shared->limits->owner && have.uid != geteuid())))
+        /* Found by name: who may write in this directory could have put something else there. */
+        if (!entry_is_file(want) && ((have.mode ^ want->mode) & S_IFMT || have.nlink != 1 ||
+                                     (s->dir->shared->limits->owner && have.uid != geteuid())))
                 return fail(s, -ESTALE, "create", err);
-        r = apply_metadata(s->dir, &place, want, &have, 0, err);
+        r = apply_metadata(s->dir, s->fd, want, &have, 0, err);
         if (r < 0)
                 return r;
-        r = meta_set_mtime(&place, want->mtime);
+        r = meta_set_mtime(s->fd, want->mtime);
         return r < 0 ? fail(s, r, "set the times of", err) : 0;
 }
 
@@ -260,7 +244,7 @@ static bool share_old_content(struct staged *s, const struct entry *have)
 
         if (!may_reflink(s->dir, have->size))
                 return false;
-        old = fd_open_at(s->dir->fd, s->name, 0);
+        old = fd_open_file_at(s->dir->fd, s->name);
         return old >= 0 && entry_stat_fd(&now, old) == 0 && entry_is_same_inode(&now, have) &&
                reflink(s->dir, old, s->fd);
 }
@@ -295,6 +279,12 @@ static int stage_file(struct staged *s, struct entry *want, const struct entry *
 
 /* ---- everything else ---- */
 
+static int find_node(struct staged *s, struct err *err)
+{
+        s->fd = openat(s->dir->fd, staged_name(s), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return s->fd < 0 ? fail(s, -errno, "create", err) : 0;
+}
+
 static int create_node(struct staged *s, const struct entry *want, struct err *err)
 {
         struct put_dir *p = s->dir;
@@ -307,7 +297,7 @@ static int create_node(struct staged *s, const struct entry *want, struct err *e
                 r = mknodat(p->fd, staged_name(s), want->mode & (S_IFMT | S_IRWXU), want->rdev);
         s->exists = r == 0;
         if (s->exists)
-                return 0;
+                return find_node(s, err);
         if (errno == EPERM || errno == EOPNOTSUPP || errno == EINVAL) {
                 bool is_device = S_ISCHR(want->mode) || S_ISBLK(want->mode);
 
@@ -396,13 +386,12 @@ int put_link(struct put_dir *p, const char *name, const struct links_home *home,
 
 int put_metadata(struct put_dir *p, const struct entry *want, const struct entry *have, struct err *err)
 {
-        _cleanup_(fd_closep) int fd = fd_open_at(p->fd, want->name, 0);
-        const struct meta_place place = { .fd = fd };
+        _cleanup_(fd_closep) int fd = fd_open_file_at(p->fd, want->name);
         struct entry now = { .ino = 0 };
 
         if (fd < 0 || entry_stat_fd(&now, fd) < 0 || !entry_is_same_inode(&now, have) || now.nlink != 1)
                 return PUT_NOT_IN_PLACE;
-        return apply_metadata(p, &place, want, have, 0, err);
+        return apply_metadata(p, fd, want, have, 0, err);
 }
 
 /* An ordinary user may have closed his own directory to himself. */
@@ -447,10 +436,10 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
         if (r < 0)
                 return err_destination_at(err, r, failed, p->path, want->name);
         *ret_ino = now.ino;
-        return apply_metadata(p, &(struct meta_place){ .fd = fd }, want, &now, flags, err);
+        return apply_metadata(p, fd, want, &now, flags, err);
 }
 
-int put_aside(struct put_dir *p, const char *name, char ret_name[PUT_NAME_SIZE], struct err *err)
+int put_aside(struct put_dir *p, const char *name, char ret_name[TEMPORARY_SIZE], struct err *err)
 {
         temporary_name(ret_name);
         if (renameat(p->fd, name, p->fd, ret_name) < 0)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/temporary.h"
 #include "base/util.h"
 
 #include <stdatomic.h>
@@ -31,8 +32,6 @@ struct put_dir {
         const char *path;        /* relative to the root, for messages and for finding homes of hard links */
         struct source_dir *from; /* the same directory of the source */
 };
-
-enum { PUT_NAME_SIZE = 64 };
 
 enum {
         PUT_VANISHED = 1,       /* the source's file is gone; nothing was changed */
@@ -64,7 +63,7 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
                   struct err *err);
 
 /* Rename the directory @name to a temporary name, so that something else can have its name. */
-int put_aside(struct put_dir *p, const char *name, char ret_name[PUT_NAME_SIZE], struct err *err);
+int put_aside(struct put_dir *p, const char *name, char ret_name[TEMPORARY_SIZE], struct err *err);
 
 /* Remove @name, which is no directory. */
 int put_removed(struct put_dir *p, const char *name, struct err *err);

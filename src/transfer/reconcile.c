@@ -199,7 +199,7 @@ static int update_linked(struct visit *v, struct entry *want, const struct entry
 /* Something else has the name, or a directory: make way. In a dry run it is only told. */
 static int clear_way(struct visit *v, const struct entry *have, struct err *err)
 {
-        char aside[PUT_NAME_SIZE];
+        char aside[TEMPORARY_SIZE];
         int r;
 
         if (v->update->config->dry_run)

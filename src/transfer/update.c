@@ -163,18 +163,17 @@ static int visit_kept(struct visit *v, struct err *err)
 static int finish_kept(struct visit *v, struct err *err)
 {
         const struct visit_task *t = v->task;
-        struct meta_place place = { .fd = -1 };
         struct entry now;
-        int r;
+        int fd, r;
 
         if (v->update->config->dry_run)
                 return 0;
-        place.fd = crew_fd(v->worker, v->dir, CREW_TO);
-        r = place.fd < 0 ? place.fd : entry_stat_fd(&now, place.fd);
+        fd = crew_fd(v->worker, v->dir, CREW_TO);
+        r = fd < 0 ? fd : entry_stat_fd(&now, fd);
         if (r == 0 && !v->update->config->limits->privileged && (now.mode & 07777) != t->mode)
-                r = meta_set_mode(&place, t->mode);
+                r = meta_set_mode(fd, t->mode);
         if (r == 0 && timespec_compare(now.mtime, t->mtime) != 0)
-                r = meta_set_mtime(&place, t->mtime);
+                r = meta_set_mtime(fd, t->mtime);
         if (r < 0)
                 return visit_absorb(v, err_destination_at(err, r, "set the metadata of", v->path.data, ""), err);
         return 0;
@@ -236,7 +235,7 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
         if (d.verdict == DECIDE_ADJUST && !c->to_is_new)
                 report_change(c->report, REPORT_VERB_METADATA, NULL, ".", true, d.why);
         if (!c->dry_run)
-                r = meta_apply(&(struct meta_place){ .fd = c->to_fd }, &want, &have,
+                r = meta_apply(c->to_fd, &want, &have,
                                (c->limits->privileged ? 0 : META_KEEP_ACCESS) |
                                        (c->limits->xattr_system ? 0 : META_KEEP_LABELS),
                                &failed);

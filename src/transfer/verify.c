@@ -21,7 +21,7 @@ int verify_content(struct source_dir *from, struct entry *want, int to_dirfd, bo
                    struct err *err)
 {
         _cleanup_(fd_closep) int a = -1;
-        _cleanup_(fd_closep) int b = fd_open_at(to_dirfd, want->name, 0);
+        _cleanup_(fd_closep) int b = fd_open_file_at(to_dirfd, want->name);
         struct content_config config;
         enum content_side side;
         struct entry have;

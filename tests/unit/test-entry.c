@@ -5,6 +5,7 @@
 #include "base/listing.h"
 #include "base/meta.h"
 #include "base/xattr_at.h"
+#include "base/xattr_fd.h"
 #include "scratch.h"
 
 #include <dirent.h>
@@ -35,6 +36,22 @@ static void load(struct entry *ret, int dirfd, const char *name, struct arena *a
         const char *failed;
 
         ck_assert_int_eq(entry_load(ret, dirfd, name, arena, &failed), 0);
+}
+
+/* Without opening it. */
+static int find(int dir, const char *name)
+{
+        int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+        ck_assert_int_ge(fd, 0);
+        return fd;
+}
+
+static void set_xattr(int dir, const char *name, const char *xattr, const void *value, size_t size)
+{
+        _cleanup_(fd_closep) int fd = find(dir, name);
+
+        ck_assert_int_eq(xattr_fd_set(fd, xattr, value, size), 0);
 }
 
 START_TEST(all_of_a_file_is_loaded)
@@ -123,7 +140,7 @@ START_TEST(symlinks_are_loaded_not_followed)
         ck_assert_str_eq(e.target, "/nowhere \xff");
         if (!is_root())
                 return;
-        ck_assert_int_eq(xattr_at_set(dir, "dangling", "trusted.x", "1", 1), 0);
+        set_xattr(dir, "dangling", "trusted.x", "1", 1);
         load(&e, dir, "dangling", &arena);
         ck_assert_uint_eq(e.xattrs.count, 1);
 }
@@ -138,21 +155,26 @@ START_TEST(attributes_that_belong_to_the_inode_are_not_kept)
 }
 END_TEST
 
-/* All four calls, on a file, a symlink and (by root) a FIFO. */
+/* By name and by what is only found, on a file, a symlink and (by root) a FIFO. */
 static void use_xattrs(int dir, const char *name, const char *xattr)
 {
+        _cleanup_(fd_closep) int fd = find(dir, name);
         char list[256], value[16];
         ssize_t n;
 
-        ck_assert_int_eq(xattr_at_set(dir, name, xattr, "value", 5), 0);
+        set_xattr(dir, name, xattr, "value", 5);
         n = xattr_at_list(dir, name, list, sizeof(list));
         ck_assert_int_ge(n, (ssize_t)strlen(xattr) + 1);
         ck_assert_ptr_nonnull(memmem(list, (size_t)n, xattr, strlen(xattr) + 1));
         ck_assert_int_eq(xattr_at_get(dir, name, xattr, value, sizeof(value)), 5);
         ck_assert_int_eq(memcmp(value, "value", 5), 0);
         ck_assert_int_eq(xattr_at_get(dir, name, xattr, value, 2), -ERANGE);
-        ck_assert_int_eq(xattr_at_remove(dir, name, xattr), 0);
-        ck_assert_int_eq(xattr_at_remove(dir, name, xattr), -ENODATA);
+        ck_assert_int_eq(xattr_fd_list(fd, list, sizeof(list)), n);
+        ck_assert_int_eq(xattr_fd_get(fd, xattr, value, sizeof(value)), 5);
+        ck_assert_int_eq(xattr_fd_get(fd, xattr, value, 2), -ERANGE);
+        ck_assert_int_eq(xattr_fd_remove(fd, xattr), 0);
+        ck_assert_int_eq(xattr_fd_remove(fd, xattr), -ENODATA);
+        ck_assert_int_eq(xattr_fd_get(fd, xattr, value, sizeof(value)), -ENODATA);
         ck_assert_int_eq(xattr_at_get(dir, "missing", xattr, value, sizeof(value)), -ENOENT);
         ck_assert_int_eq(xattr_at_get(-1, name, xattr, value, sizeof(value)) < 0, 1);
 }
@@ -270,18 +292,15 @@ END_TEST
 static void apply(int dir, const char *name, struct entry *want, bool by_descriptor, unsigned flags,
                   struct arena *arena)
 {
-        struct meta_place place = { .fd = -1, .dirfd = dir, .name = name };
+        _cleanup_(fd_closep) int fd = by_descriptor ? fd_open_at(dir, name, 0) : find(dir, name);
         const char *failed = "";
         struct entry have;
         int r;
 
         load(&have, dir, name, arena);
-        if (by_descriptor)
-                place.fd = fd_open_at(dir, name, 0);
-        r = meta_apply(&place, want, &have, flags, &failed);
+        r = meta_apply(fd, want, &have, flags, &failed);
         ck_assert_msg(r == 0, "%s: %s", failed, strerror(-r));
-        ck_assert_int_eq(meta_set_mtime(&place, want->mtime), 0);
-        fd_close(place.fd);
+        ck_assert_int_eq(meta_set_mtime(fd, want->mtime), 0);
 }
 
 static bool are_equal(const struct entry *a, const struct entry *b)
@@ -339,7 +358,7 @@ START_TEST(owner_acl_capability_and_suid_do_not_undo_each_other)
 }
 END_TEST
 
-START_TEST(links_and_special_files_are_changed_by_name)
+START_TEST(what_is_only_found_is_changed)
 {
         static struct xattr items[] = { { "trusted.t", "t", 1 } };
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
@@ -429,7 +448,7 @@ int main(void)
                 a_directory_of_many_names_is_listed_in_the_order_of_bytes,
                 an_unreadable_listing_is_an_error,
                 owner_acl_capability_and_suid_do_not_undo_each_other,
-                links_and_special_files_are_changed_by_name,
+                what_is_only_found_is_changed,
                 a_directory_that_is_worked_in_keeps_its_owners_access,
                 times_are_ordered,
                 an_arena_gives_back_what_came_after_the_mark,
