@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "rotate/names.h"
 #include "rotate/remove.h"
+#include "rotate/subvolume.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,6 +50,20 @@ int local_sync(struct local *l, struct err *err)
         r = syncfs(l->place.parent_fd) < 0 ? -errno : 0;
         progress_end(l->d.config->progress);
         return r < 0 ? err_run(err, r, "write everything to the disk of", l->place.parent) : 0;
+}
+
+int local_await_room(struct local *l, struct err *err)
+{
+        int r;
+
+        if (!l->room_comes)
+                return 0;
+        log_info("waiting for the room that the removed snapshots leave");
+        progress_begin(l->d.config->progress, PROGRESS_REMOVE, 0);
+        r = subvolume_await_room(l->place.parent_fd, err);
+        progress_end(l->d.config->progress);
+        l->room_comes = r < 0;
+        return r;
 }
 
 int local_rename(const struct local *l, const char *from, const char *to)
@@ -196,17 +211,33 @@ static int local_list(struct destination *d, struct destination_snapshots *ret, 
         return r;
 }
 
+static int fail_removal(const struct local *l, int code, const char *name, bool is_subvolume, struct err *err)
+{
+        err_destination_at(err, code, "remove the snapshot", l->place.parent, name);
+        if (is_subvolume && code == -ENOTEMPTY)
+                err_hint(err, "somebody made a subvolume in it; 'btrfs subvolume delete' that one");
+        else if (is_subvolume && code == -EPERM)
+                err_hint(err, "a btrfs subvolume stays while it is being sent, or is the default one");
+        return code;
+}
+
 static int local_remove(struct destination *d, const char *name, struct err *err)
 {
         struct local *l = local_of(d);
+        bool is_subvolume = subvolume_is_at(l->place.parent_fd, name);
+        /* A subvolume is there or it is gone: it need not leave its name first, for which a full disk has no room. */
+        int r = is_subvolume ? subvolume_remove(l->place.parent_fd, name) : SUBVOLUME_BY_HAND;
+        bool by_hand = r == SUBVOLUME_BY_HAND;
         char trash[LOCAL_TRASH_SIZE];
-        int r = local_trash(l, name, trash);
 
+        if (by_hand)
+                r = local_trash(l, name, trash);
         if (r < 0)
-                return err_destination_at(err, r, "remove the snapshot", l->place.parent, name);
+                return fail_removal(l, r, name, is_subvolume, err);
         state_drop_outcome(&l->place.state, name);
         l->state_changed = true;
-        return local_discard(l, trash, name, err);
+        l->room_comes = l->room_comes || is_subvolume;
+        return by_hand ? local_discard(l, trash, name, err) : 0;
 }
 
 /* ---- release ---- */

@@ -15,6 +15,7 @@ struct local {
         bool limits_known;
         bool state_changed; /* since it was saved */
         bool was_running;   /* the run before this one was cut off */
+        bool room_comes;    /* snapshots were removed whose room is not free yet */
 };
 
 static inline struct local *local_of(struct destination *d)
@@ -30,6 +31,9 @@ int local_find_limits(struct local *l, struct err *err);
 
 /* All that was written through any descriptor of the filesystem is on the disk, or its error is told. */
 int local_sync(struct local *l, struct err *err);
+
+/* Before the disk is written again: wait for the room of the snapshots that this run removed. */
+int local_await_room(struct local *l, struct err *err);
 
 /* Rename within the parent, to a name that is free. Return 0 or -errno. */
 int local_rename(const struct local *l, const char *from, const char *to);

@@ -11,6 +11,7 @@
 #include "destination.h"
 #include "local_place.h"
 #include "options.h"
+#include "rotate/subvolume.h"
 #include "transfer/source.h"
 
 #include <errno.h>
@@ -164,7 +165,7 @@ static int check_sibling(const struct local_place *p, struct err *err)
 
 /* ---- what there must be ---- */
 
-/* Hard links do not cross mounts, nor the borders of btrfs subvolumes. */
+/* Hard links do not cross mounts. Of a btrfs subvolume the filesystem itself makes snapshots. */
 static int check_mount_point(const struct local_place *p, const struct options *o, struct err *err)
 {
         char shown[SHOWN_MAX];
@@ -178,11 +179,22 @@ static int check_mount_point(const struct local_place *p, const struct options *
                 r = entry_stat_fd(&parent, p->parent_fd);
         if (r < 0)
                 return err_run(err, r, "read the metadata of", p->path);
-        if (!latest.is_mount_point && (latest.dev == parent.dev || !o->snapshot))
+        if (!latest.is_mount_point && (latest.dev == parent.dev || !o->snapshot || subvolume_is(p->latest_fd)))
                 return 0;
         err_runf(err, -EXDEV, "'%s' is %s: no snapshots can lie beside it", show(p->path, shown),
                  latest.is_mount_point ? "a mount point" : "on another filesystem than the directory above it");
         return err_hint(err, "use '%s/latest'", shown);
+}
+
+/* A btrfs snapshot that somebody put in the place of `latest`, say. */
+static int check_writable(const struct local_place *p, const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (!o->backup || p->latest_fd < 0 || !subvolume_is(p->latest_fd) || !subvolume_is_read_only(p->latest_fd))
+                return 0;
+        err_runf(err, -EROFS, "'%s' is a read-only btrfs subvolume", show(p->path, shown));
+        return err_hint(err, "'btrfs property set -ts ... ro false' makes it writable");
 }
 
 static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
@@ -248,6 +260,8 @@ int local_checks(const struct local_place *p, const struct options *o, struct er
 
         if (r == 0)
                 r = check_mount_point(p, o, err);
+        if (r == 0)
+                r = check_writable(p, o, err);
         if (r == 0 && o->backup) {
                 source_fd = fd_open_directory(o->source);
                 if (source_fd < 0)

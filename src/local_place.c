@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "destination.h"
 #include "rotate/names.h"
+#include "rotate/subvolume.h"
 #include "storage/lock.h"
 #include "transfer/source.h"
 
@@ -17,6 +18,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+enum { SHOWN_MAX = 300 };
 
 void local_place_init(struct local_place *p)
 {
@@ -159,6 +162,33 @@ static int create_state(struct local_place *p, struct err *err)
         return open_state(p, false, err);
 }
 
+/*
+ * A subvolume where we can remove one as well, which is tried with this one, since rights and mount options do not tell
+ * (containers). What is left of it when that is refused is an empty directory to rmdir().
+ */
+static bool create_subvolume(const struct local_place *p)
+{
+        if (subvolume_create(p->parent_fd, p->latest) < 0)
+                return false;
+        if (subvolume_remove(p->parent_fd, p->latest) == 0)
+                return subvolume_create(p->parent_fd, p->latest) == 0;
+        (void)unlinkat(p->parent_fd, p->latest, AT_REMOVEDIR);
+        return false;
+}
+
+static int create_latest(struct local_place *p, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (create_subvolume(p)) {
+                path_show(NULL, p->path, shown, sizeof(shown));
+                log_info("'%s' is made as a btrfs subvolume: btrfs itself makes the snapshots of it", shown);
+        } else if (mkdirat(p->parent_fd, p->latest, 0700) < 0) {
+                return err_run(err, -errno, "create directory", p->path);
+        }
+        return open_latest(p, err);
+}
+
 int local_place_create(struct local_place *p, bool with_latest, struct err *err)
 {
         int r = 0;
@@ -167,11 +197,8 @@ int local_place_create(struct local_place *p, bool with_latest, struct err *err)
                 r = create_parent(p, err);
         if (r == 0 && p->state_fd < 0)
                 r = create_state(p, err);
-        if (r == 0 && with_latest && p->latest_fd < 0) {
-                if (mkdirat(p->parent_fd, p->latest, 0700) < 0)
-                        return err_run(err, -errno, "create directory", p->path);
-                r = open_latest(p, err);
-        }
+        if (r == 0 && with_latest && p->latest_fd < 0)
+                r = create_latest(p, err);
         return r;
 }
 

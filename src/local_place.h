@@ -38,13 +38,16 @@ void local_place_deinit(struct local_place *p);
 int local_place_name(struct local_place *p, const char *path, struct err *err);
 
 /*
- * Find what there is at the named place, take the locks (in a dry run those that exist), read the state. Nothing is created but
- * the lock in the machine's runtime directory. A damaged state is logged, and stands for one that knows nothing: then
- * all of `latest` counts as written by a run that was cut off.
+ * Find what there is at the named place, take the locks (in a dry run those that exist), read the state. Nothing is
+ * created but the lock in the machine's runtime directory. A damaged state is logged, and stands for one that knows
+ * nothing: then all of `latest` counts as written by a run that was cut off.
  */
 int local_place_open(struct local_place *p, bool dry_run, struct err *err);
 
-/* Make what is missing: the parent, the state directory with its lock, and `latest` if @with_latest. */
+/*
+ * Make what is missing: the parent, the state directory with its lock, and `latest` if @with_latest, on btrfs as a
+ * subvolume if we may remove subvolumes too.
+ */
 int local_place_create(struct local_place *p, bool with_latest, struct err *err);
 
 /* The snapshots, in no order. */

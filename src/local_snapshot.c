@@ -1,5 +1,8 @@
-/* A snapshot is built under a name of its own, its outcome is recorded, all is made durable, and only then it is
- * renamed to the name that makes it one. */
+/*
+ * A snapshot is built under a name of its own, its outcome is recorded, all is made durable, and only then it is
+ * renamed to the name that makes it one. Where `latest` is a btrfs subvolume there is nothing to build: when its
+ * outcome is recorded and all is durable, the filesystem makes the snapshot at once and whole.
+ */
 #include "local.h"
 
 #include "base/entry.h"
@@ -12,6 +15,7 @@
 #include "rotate/calendar.h"
 #include "rotate/names.h"
 #include "rotate/snapshot.h"
+#include "rotate/subvolume.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,8 +82,8 @@ static int build(struct local *l, struct err *err)
         return r;
 }
 
-/* Record its outcome, have all of it on the disk, and give it its name. */
-static int commit(struct local *l, const char *name, struct err *err)
+/* Before it gets its name: record its outcome, and have all of it on the disk. */
+static int settle(struct local *l, const char *name, struct err *err)
 {
         struct local_place *p = &l->place;
         bool complete = !report_is_partial(l->d.config->report) && !p->state.running && !p->state.partial &&
@@ -92,14 +96,51 @@ static int commit(struct local *l, const char *name, struct err *err)
         r = local_save_state(l, err);
         if (r == 0)
                 r = local_sync(l, err);
+        return r == 0 ? stop_check(err) : r;
+}
+
+static int make_by_links(struct local *l, const char *name, struct err *err)
+{
+        int r = build(l, err);
+
         if (r == 0)
-                r = stop_check(err);
+                r = settle(l, name, err);
         if (r < 0)
                 return r;
         r = local_rename(l, LOCAL_PLACE_NEW, name);
-        if (r == 0)
-                r = fd_sync_directory(p->parent_fd);
-        return r < 0 ? err_run_at(err, r, "commit the snapshot", p->parent, name) : 0;
+        return r < 0 ? err_run_at(err, r, "commit the snapshot", l->place.parent, name) : 0;
+}
+
+/* Somebody's own, made by hand: the transfer does not enter it, and the snapshot shows an empty directory. */
+static void tell_of_nested(const struct local *l, struct err *err)
+{
+        if (!subvolume_has_others(l->place.latest_fd))
+                return;
+        err_item(err, -EXDEV, "put into the snapshot the btrfs subvolumes inside of", l->place.path);
+        err_hint(err, "'btrfs subvolume list -o' shows them, 'btrfs subvolume delete' removes them");
+        report_item(l->d.config->report, err);
+}
+
+static int make_by_filesystem(struct local *l, const char *name, struct err *err)
+{
+        int r;
+
+        tell_of_nested(l, err);
+        r = settle(l, name, err);
+        if (r < 0)
+                return r;
+        r = subvolume_snapshot(l->place.parent_fd, name, l->place.latest_fd);
+        return r < 0 ? err_run_at(err, r, "make the btrfs snapshot", l->place.parent, name) : 0;
+}
+
+static int make(struct local *l, const char *name, struct err *err)
+{
+        int r = subvolume_is(l->place.latest_fd) ? make_by_filesystem(l, name, err) : make_by_links(l, name, err);
+
+        if (r < 0)
+                return r;
+        r = fd_sync_directory(l->place.parent_fd);
+        return r < 0 ? err_run_at(err, r, "commit the snapshot", l->place.parent, name) : 0;
 }
 
 /* On a full disk a snapshot that did not come about holds the room that the next attempt needs. */
@@ -115,12 +156,12 @@ int local_snapshot(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
         char name[NAMES_SIZE];
-        int r = find_name(l, name, err);
+        int r = local_await_room(l, err);
 
+        if (r == 0)
+                r = find_name(l, name, err);
         if (r == 0 && !l->d.config->options->dry_run) {
-                r = build(l, err);
-                if (r == 0)
-                        r = commit(l, name, err);
+                r = make(l, name, err);
                 if (r == -ENOSPC || r == -EDQUOT)
                         give_back(l);
         }

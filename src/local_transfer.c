@@ -172,8 +172,10 @@ int local_transfer(struct destination *d, struct err *err)
         _cleanup_(source_freep) struct source *source = NULL;
         struct binding binding;
         struct timespec now;
-        int r = open_source(l, &source, err);
+        int r = local_await_room(l, err);
 
+        if (r == 0)
+                r = open_source(l, &source, err);
         /* Looked at once already, but what was swept or removed since may have taken hours. */
         if (r == 0)
                 r = local_check_source(&l->place, l->d.config->options, source_root_fd(source), err);

@@ -27,6 +27,7 @@
  *        expression, scheme, schemefile   what is preserved
  *        snapshot, relocate       making one
  *        remove                   removing one
+ *        subvolume                both as btrfs does it
  *      storage/             state, lock, identity: what is remembered, held, recognised
  *      base/                err, report, log, stop, buf, arena, path, fd, ini, privileges; entry, xattr_at, listing,
  *                           meta, content: one file; crew, crew_slots: many directories at once

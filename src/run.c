@@ -156,12 +156,18 @@ static int do_snapshot(struct run *run, struct err *err)
         double started = progress_now();
         char count[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE];
         int r = run->destination->ops->snapshot(run->destination, err);
+        uint64_t entries = report_get(run->report, REPORT_SNAPSHOT);
 
-        if (r == 0 && !run->options->dry_run)
-                log_info("snapshot: '%s', %s entries in %s", run->destination->made,
-                         progress_count(report_get(run->report, REPORT_SNAPSHOT), count),
-                         progress_duration(progress_now() - started, time));
-        return r;
+        if (r < 0 || run->options->dry_run)
+                return r;
+        progress_duration(progress_now() - started, time);
+        /* Those that the filesystem makes are not counted. */
+        if (entries > 0)
+                log_info("snapshot: '%s', %s entries in %s", run->destination->made, progress_count(entries, count),
+                         time);
+        else
+                log_info("snapshot: '%s', by the filesystem, in %s", run->destination->made, time);
+        return 0;
 }
 
 static int do_rotate(struct run *run, struct err *err)

@@ -27,6 +27,8 @@ bool privilege_held(enum privilege privilege)
                 return is_effective(CAP_FOWNER) && is_effective(CAP_FSETID);
         case PRIVILEGE_MKNOD:
                 return is_effective(CAP_MKNOD);
+        case PRIVILEGE_ADMIN:
+                return is_effective(CAP_SYS_ADMIN);
         }
         return false;
 }

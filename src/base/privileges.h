@@ -9,6 +9,7 @@ enum privilege {
         PRIVILEGE_CHOWN,     /* CAP_CHOWN */
         PRIVILEGE_OWNER,     /* CAP_FOWNER and CAP_FSETID */
         PRIVILEGE_MKNOD,     /* CAP_MKNOD */
+        PRIVILEGE_ADMIN,     /* CAP_SYS_ADMIN */
 };
 
 /* Is it effective in this process now? */

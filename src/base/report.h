@@ -19,7 +19,7 @@ enum report_count {
         REPORT_DELETED,        /* entries removed from the destination */
         REPORT_COPIED_BYTES,   /* read from files of the source into new ones */
         REPORT_COMPARED_BYTES, /* read from the source to compare content */
-        REPORT_SNAPSHOT,       /* entries of the new snapshot */
+        REPORT_SNAPSHOT,       /* entries of the new snapshot; none when the filesystem made it */
         REPORT_REMOVED,        /* entries of removed snapshots */
         REPORT_UNSETTLED,      /* entries of the destination that could not be compared with the source */
         REPORT_COUNTS

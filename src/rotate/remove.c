@@ -1,4 +1,7 @@
-/* Unlink what is no directory, come back for each directory when it is empty. Never leaves the filesystem. */
+/*
+ * Unlink what is no directory, come back for each directory when it is empty. Never leaves the filesystem. A btrfs
+ * subvolume goes as a whole where we may do that.
+ */
 #include "rotate/remove.h"
 
 #include "base/buf.h"
@@ -8,6 +11,7 @@
 #include "base/fd.h"
 #include "base/listing.h"
 #include "base/report.h"
+#include "rotate/subvolume.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -130,10 +134,12 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
         return tell(m, d, r, "", err);
 }
 
-/* What is said about the root itself. */
-static int tell_root(const struct remove_config *c, int code, struct err *err)
+/* What is said about the root itself; @hint may be NULL. */
+static int tell_root(const struct remove_config *c, int code, const char *hint, struct err *err)
 {
         err_destination_at(err, code, "remove", c->shown, "");
+        if (hint)
+                err_hint(err, "%s", hint);
         if (err->kind == ERR_RUN)
                 return code;
         report_remains(c->report, err);
@@ -148,7 +154,25 @@ static int remove_root(const struct remove_config *c, struct err *err)
         }
         if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
                 return 0;
-        return tell_root(c, -errno, err);
+        return tell_root(c, -errno, NULL, err);
+}
+
+/* Return 0 or SUBVOLUME_BY_HAND, or a negative errno with @err filled. */
+static int remove_subvolume(const struct remove_config *c, struct err *err)
+{
+        static const char *const hint = "it is a btrfs subvolume: its owner or root can remove it";
+        int r = subvolume_remove(c->parent_fd, c->name);
+
+        if (r == SUBVOLUME_BY_HAND) {
+                r = subvolume_make_writable(c->parent_fd, c->name);
+                if (r == 0)
+                        r = subvolume_remove(c->parent_fd, c->name);
+        }
+        if (r < 0)
+                return tell_root(c, r, r == -EPERM ? hint : NULL, err);
+        if (r == 0)
+                report_add(c->report, REPORT_REMOVED, 1);
+        return r;
 }
 
 int remove_tree(const struct remove_config *config, struct err *err)
@@ -162,12 +186,17 @@ int remove_tree(const struct remove_config *config, struct err *err)
         /* Something of ours, but not a directory: a file that somebody put there. */
         if (unlinkat(config->parent_fd, config->name, 0) == 0 || errno == ENOENT)
                 return 0;
+        if (subvolume_is_at(config->parent_fd, config->name)) {
+                r = remove_subvolume(config, err);
+                if (r != SUBVOLUME_BY_HAND)
+                        return r;
+        }
         if (!config->privileged)
                 (void)fchmodat(config->parent_fd, config->name, S_IRWXU, AT_SYMLINK_NOFOLLOW);
         root = fd_open_unmounted_at(config->parent_fd, config->name, O_DIRECTORY);
         r = root < 0 ? root : entry_stat_fd(&e, root);
         if (r < 0)
-                return tell_root(config, r, err);
+                return tell_root(config, r, NULL, err);
         m.dev = e.dev;
         r = crew_run(&(struct crew_config){ .ops = &ops,
                                             .context = &m,

@@ -1,4 +1,5 @@
-/* Remove a whole tree: a snapshot that left its name, or what an interrupted run left behind. */
+/* Remove a whole tree, a btrfs subvolume or not: a snapshot that left its name, or what an interrupted run left behind.
+ */
 #pragma once
 
 #include "base/util.h"
