@@ -1,15 +1,20 @@
 #!/bin/bash
-# A run that is killed (SIGKILL) at any moment leaves every finished snapshot as it was and nothing half-made under a
-# snapshot's name; the next run cleans up, heals `latest`, and ends exact. ROUNDS kills, spread over the whole run.
+# kill-at-any-moment-heals.sh [ROUNDS [FSTYPE]]: a run that is killed (SIGKILL) at any moment leaves every finished
+# snapshot as it was and nothing half-made under a snapshot's name; the next run cleans up, heals `latest`, and ends
+# exact. ROUNDS kills, spread over the whole run.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
 need rsync
 in_memory 500m
 
-rounds=${1:-24}
+rounds=${1:-24} type=${2:-tmpfs}
 source=$tmp/source parent=$tmp/parent
 mkdir "$source"
+if [ "$type" != tmpfs ]; then
+        make_fs destination "$type" 300m
+        parent=$tmp/destination/parent
+fi
 
 # Every round: files that are new, changed, gone, metadata alone, links that move from one file to another.
 change() {
