@@ -1,120 +1,198 @@
 #!/usr/bin/env python3
-"""phases.py PROGRAM [--files N] [--rounds N] [--filesystem ext4|xfs|btrfs] [--source DIR]
+"""phases.py PROGRAM [OPTIONS]
 
 Each phase of a backup against the program that is known for it, in the same run: rounds alternate, the table shows
-medians of wall and processor time and their ratios. Needs root, since it works on a filesystem image of its own; the
-machine's root filesystem may have peculiar options. Times mean nothing by themselves, ratios little on a busy machine.
+medians of wall and processor time and how many times the other program's time is ours, with the lowest and highest
+round. Source and destination are filesystem images of their own, since the machine's root filesystem may have peculiar
+options; that needs root. Times mean nothing by themselves, ratios little on a busy machine.
 """
 import argparse
+import contextlib
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
+import measure
 import tree
+
+AGAINST = {
+    "first backup": "rsync -aHAX --numeric-ids, sync",
+    "unchanged": "rsync -aHAX --numeric-ids --delete",
+    "snapshot": "cp --archive --link",
+    "removal": "rm -rf",
+    "whole run": "these three in sequence",
+    "cold unchanged": "rsync, source not in memory",
+    "cold first backup": "rsync and sync, source not in memory",
+}
+RSYNC = ["rsync", "-aHAX", "--numeric-ids"]
+
+
+class Theirs:
+    """rsync, cp and rm."""
+
+    def __init__(self, source, parent):
+        self.source, self.parent = source + "/", parent
+        self.latest = parent + "/latest"
+
+    def first(self):
+        return ["sh", "-c", f"{' '.join(RSYNC)} {self.source} {self.latest}/ && sync -f {self.parent}"]
+
+    def unchanged(self):
+        return [*RSYNC, "--delete", self.source, self.latest + "/"]
+
+    def snapshot(self):
+        return ["cp", "--archive", "--link", self.latest, self.parent + "/snapshot-1"]
+
+    def whole(self):
+        return ["sh", "-c", f"{' '.join(self.unchanged())} && cd {self.parent} &&"
+                            "cp --archive --link latest snapshot-2 && rm -rf snapshot-1"]
+
+    def removal(self):
+        return ["rm", "-rf", self.parent + "/snapshot-2"]
+
+
+class Ours:
+    def __init__(self, program, source, parent):
+        self.program, self.source, self.parent = program, source, parent
+        self.latest = parent + "/latest"
+
+    def call(self, *arguments):
+        return measure.program(self.program, *arguments, self.latest)
+
+    def first(self):
+        return self.call("--backup", self.source)
+
+    def unchanged(self):
+        return self.first()
+
+    def snapshot(self):
+        return self.call("--snapshot")
+
+    def whole(self):
+        # Of all snapshots of a year the newest is preserved: the one that this run makes, not the one that is there.
+        return self.call("--yearly=1", "--prefer-recent", self.source)
+
+    def removal(self):
+        measure.expire(self.parent)
+        return self.call("--rotate")
 
 
 class Bench:
-    def __init__(self, options, top):
-        self.options, self.top = options, top
-        self.source, self.theirs, self.ours = (os.path.join(top, n) for n in ("source", "theirs", "ours"))
-        self.times = {}
+    def __init__(self, options, source, destinations):
+        self.source, self.destinations = source, destinations
+        parents = {side: image.mount + "/parent" for side, image in destinations.items()}
+        self.sides = {"theirs": Theirs(source.mount + "/tree", parents["theirs"]),
+                      "ours": Ours(options.program, source.mount + "/tree", parents["ours"])}
+        self.costs = {phase: {"theirs": [], "ours": []} for phase in AGAINST}
 
-    def time(self, phase, side, *command):
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        self.times.setdefault(phase, {}).setdefault(side, []).append((wall, cpu))
+    def empty_destinations(self):
+        for side, image in self.destinations.items():
+            image.make()
+            os.mkdir(self.sides[side].parent, 0o700)
 
-    def run_theirs(self):
-        rsync = ["rsync", "-aHAX", "--numeric-ids"]
-        source, latest, snapshot = self.source + "/", self.theirs + "/latest/", self.theirs + "/snapshot"
-        os.mkdir(self.theirs)
-        shell = f"{' '.join(rsync)} {source} {latest} && sync -f {self.theirs}"
-        self.time("first backup", "theirs", "sh", "-c", shell)
-        self.time("unchanged", "theirs", *rsync, "--delete", source, latest)
-        self.time("snapshot", "theirs", "cp", "--archive", "--link", latest, snapshot)
-        self.time("removal", "theirs", "rm", "-rf", snapshot)
+    def warm(self):
+        """The source in memory, all of it. (tar would not read what goes to /dev/null.)"""
+        measure.quietly("sh", "-c", f"tar -C {self.source.mount} -c . | cat >/dev/null")
 
-    def run_ours(self):
-        latest = self.ours + "/latest"
-        program = [self.options.program, "--disable-notifications"]
-        os.mkdir(self.ours, 0o700)
-        self.time("first backup", "ours", *program, "--backup", self.source, latest)
-        self.time("unchanged", "ours", *program, "--backup", self.source, latest)
-        self.time("snapshot", "ours", *program, "--snapshot", latest)
-        made = [name for name in os.listdir(self.ours) if name.startswith("2")][0]
-        # A name that is swept: removal and nothing else.
-        os.rename(f"{self.ours}/{made}", f"{self.ours}/.rsync-system-backup.trash-1")
-        self.time("removal", "ours", *program, "--rotate", latest)
+    def check(self, side):
+        """Is the copy one? rsync finds nothing to do."""
+        s = self.sides[side]
+        command = [*RSYNC, "--delete", "--dry-run", "--itemize-changes", self.source.mount + "/tree/", s.latest + "/"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if found:
+            sys.exit(f"{side} made no copy:\n{found[:1000]}")
+        left = [name for name in os.listdir(s.parent) if name != ".rsync-system-backup"]
+        if left != ["latest"]:
+            sys.exit(f"{side} left {left}")
 
-    def clear(self):
-        for parent in self.theirs, self.ours:
-            shutil.rmtree(parent, ignore_errors=True)
-        os.sync()
+    def phase(self, name, order, command):
+        for side in order:
+            arguments = command(self.sides[side])
+            if name.startswith("cold"):
+                self.source.forget()
+            os.sync()
+            self.costs[name][side].append(measure.run(*arguments))
 
-    def run(self):
-        if self.options.source:
-            subprocess.run(["cp", "-a", self.options.source, self.source], check=True)
-        else:
-            tree.make(self.source, self.options.files)
-        # What is younger than the first backup by the slack of clocks is compared by content in the second.
-        time.sleep(6)
-        for round_ in range(self.options.rounds):
-            self.clear()
-            for run in (self.run_theirs, self.run_ours)[::-1 if round_ % 2 else 1]:
-                run()
+    def round(self, order):
+        self.empty_destinations()
+        self.warm()
+        self.phase("first backup", order, lambda side: side.first())
+        self.phase("unchanged", order, lambda side: side.unchanged())
+        self.phase("snapshot", order, lambda side: side.snapshot())
+        # Snapshots of one second would have one name, and the program wait for the next.
+        time.sleep(1)
+        self.phase("whole run", order, lambda side: side.whole())
+        self.phase("removal", order, lambda side: side.removal())
+        self.phase("cold unchanged", order, lambda side: side.unchanged())
 
-    def whole(self):
-        """A run on an unchanged tree with a snapshot and the removal of one: the sum of its phases."""
-        phases = ["unchanged", "snapshot", "removal"]
-        for side in "theirs", "ours":
-            rounds = zip(*(self.times[phase][side] for phase in phases))
-            summed = [tuple(map(sum, zip(*parts))) for parts in rounds]
-            self.times.setdefault("all three", {})[side] = summed
+    def run(self, rounds):
+        for i in range(rounds):
+            order = ("theirs", "ours")[::-1 if i % 2 else 1]
+            self.round(order)
+            if i == 0:
+                self.check("theirs")
+                self.check("ours")
+            self.empty_destinations()
+            self.phase("cold first backup", order, lambda side: side.first())
 
     def show(self):
-        print(f"{'':14}{'wall s':>17}{'ratio':>8}{'cpu s':>17}{'ratio':>8}   against")
-        against = {"first backup": "rsync and sync", "unchanged": "rsync --delete", "snapshot": "cp --archive --link",
-                   "removal": "rm -rf", "all three": "the three in sequence"}
-        for phase, sides in self.times.items():
-            wall = [statistics.median(t[0] for t in sides[side]) for side in ("theirs", "ours")]
-            cpu = [statistics.median(t[1] for t in sides[side]) for side in ("theirs", "ours")]
-            print(f"{phase:14}{wall[0]:8.2f} {wall[1]:8.2f}{wall[0] / wall[1]:7.1f}x"
-                  f"{cpu[0]:8.2f} {cpu[1]:8.2f}{cpu[0] / cpu[1]:7.1f}x   {against[phase]}")
+        titles = "".join(f"{'theirs':>8}{'ours':>8}{what:>7} {'(rounds)':12}" for what in ("wall", "cpu"))
+        print(f"{'seconds':18}{titles} against")
+        for phase, against in AGAINST.items():
+            theirs, ours = self.costs[phase]["theirs"], self.costs[phase]["ours"]
+            line = f"{phase:18}"
+            for what in "wall", "cpu":
+                a, b = ([getattr(cost, what) for cost in costs] for costs in (theirs, ours))
+                rounds = [x / y for x, y in zip(a, b)]
+                spread = f"({min(rounds):.1f}-{max(rounds):.1f})"
+                ratio = statistics.median(a) / statistics.median(b)
+                line += f"{statistics.median(a):8.2f}{statistics.median(b):8.2f}{ratio:6.1f}x {spread:12}"
+            print(f"{line} {against}", flush=True)
+
+
+def bytes_of(directory):
+    return int(subprocess.run(["du", "-sxB1", directory], capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def bench(options, filesystem):
+    size = bytes_of(options.source) if options.source else options.files * 12 * 1024
+    # Nodes enough for files as small as those of the tree; room for the filesystem's own needs.
+    size, flags = size * 5 // 4 + 768 * measure.MIB, {"ext4": ["-i", "8192"]}.get(filesystem, [])
+    with contextlib.ExitStack() as stack:
+        top = stack.enter_context(measure.workplace())
+        source, theirs, ours = (stack.enter_context(measure.Image(top, name, filesystem, size, flags))
+                                for name in ("source", "theirs", "ours"))
+        if options.source:
+            measure.quietly("cp", "-ax", options.source, source.mount + "/tree")
+        else:
+            tree.make(source.mount + "/tree", options.files)
+        # What is younger than the first backup by the slack of clocks is compared by content in the second.
+        time.sleep(6)
+        b = Bench(options, source, {"theirs": theirs, "ours": ours})
+        b.run(options.rounds)
+    what = options.source or f"{options.files} small files in {options.files // 20} directories"
+    print(f"\n{what}, on {filesystem}, median of {options.rounds} rounds")
+    b.show()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument("program")
     parser.add_argument("--files", type=int, default=300000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--filesystem", default="ext4", choices=["ext4", "xfs", "btrfs"])
+    parser.add_argument("--filesystem", nargs="+", default=["ext4"], choices=["ext4", "xfs", "btrfs"])
     parser.add_argument("--source", help="a directory to copy instead of the made-up tree, /usr for instance")
     options = parser.parse_args()
-    options.program = os.path.abspath(options.program)
-    if os.geteuid() != 0:
-        sys.exit("phases.py works on a filesystem image of its own, which needs root")
-    with tempfile.TemporaryDirectory(prefix="rsb-bench.") as top:
-        os.environ["STATE_DIRECTORY"] = top + "/state"
-        image, mount = top + "/image", top + "/mount"
-        subprocess.run(["truncate", "--size=24G", image], check=True)
-        flags = {"ext4": ["-q", "-F", "-i", "8192"], "xfs": ["-q"], "btrfs": ["-q"]}[options.filesystem]
-        subprocess.run([f"mkfs.{options.filesystem}", *flags, image], check=True)
-        os.mkdir(mount)
-        subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-        try:
-            bench = Bench(options, mount)
-            bench.run()
-        finally:
-            subprocess.run(["umount", mount], check=True)
-    bench.whole()
-    bench.show()
+    machine = measure.Machine()
+    for filesystem in options.filesystem:
+        if shutil.which("mkfs." + filesystem):
+            bench(options, filesystem)
+        else:
+            print(f"\n{filesystem}: there is no mkfs.{filesystem} here")
+    print(f"\n{machine}")
 
 
 if __name__ == "__main__":
