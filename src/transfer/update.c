@@ -94,6 +94,20 @@ static int merge(struct visit *v, struct err *err)
         return pass_old(v, NULL, err);
 }
 
+/* Was it removed, or replaced? What is stale to the kernel may be there still: then it is one that cannot be read. */
+static bool has_vanished(struct visit *v, int code)
+{
+        const struct crew_slot *slot = &v->dir->slots[CREW_FROM];
+        struct entry now;
+        int parent, r;
+
+        if (code != -ESTALE)
+                return code == -ENOENT || code == -ENOTDIR || code == -ELOOP;
+        parent = crew_fd(v->worker, v->dir->parent, CREW_FROM);
+        r = parent < 0 ? parent : entry_stat(&now, parent, v->dir->name);
+        return r == -ENOENT || (r == 0 && (now.ino != slot->ino || now.dev != slot->dev));
+}
+
 /* Open and list the source's side. What cannot be read is told, and nothing of its counterpart is removed. */
 static int open_source(struct visit *v, struct err *err)
 {
@@ -105,7 +119,7 @@ static int open_source(struct visit *v, struct err *err)
                 return 0;
         fd = crew_fd(v->worker, v->dir, CREW_FROM);
         v->may_remove = false;
-        if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -ESTALE) {
+        if (fd < 0 && has_vanished(v, fd)) {
                 report_vanished(report, v->path.data, "");
                 return 0;
         }

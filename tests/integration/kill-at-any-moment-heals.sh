@@ -1,73 +1,118 @@
 #!/bin/bash
-# kill-at-any-moment-heals.sh [ROUNDS [FSTYPE]]: a run that is killed (SIGKILL) at any moment leaves every finished
+# kill-at-any-moment-heals.sh moments|calls ROUNDS [FSTYPE]: a run that is killed (SIGKILL) at any moment leaves every finished
 # snapshot as it was and nothing half-made under a snapshot's name; the next run cleans up, heals `latest`, and ends
-# exact. ROUNDS kills, spread over the whole run.
+# exact. The kills are spread over the time of a run, or over the system calls of each of its stages, all of which must
+# have been hit in the end.
 . "$(dirname "$0")/lib.sh"
+. "$here/faults.sh"
 need_root "$@"
 need_program
 need rsync
 in_memory 500m
 
-rounds=${1:-24} type=${2:-tmpfs}
+how=${1:-moments} rounds=${2:-24} type=${3:-tmpfs}
 source=$tmp/source parent=$tmp/parent
-mkdir "$source"
 if [ "$type" != tmpfs ]; then
         make_fs destination "$type" 300m
         parent=$tmp/destination/parent
 fi
+mkdir -m 700 "$source" "$parent"
+RANDOM=$rounds
 
-# Every round: files that are new, changed, gone, metadata alone, links that move from one file to another.
-change() {
-        "$PYTHON" - "$source" "$1" <<'END'
-import os, random, sys
-root, seed = sys.argv[1], int(sys.argv[2])
-r = random.Random(seed)
-for d in range(60):
-    base = "%s/%d/%d" % (root, d % 6, d)
-    os.makedirs(base, exist_ok=True)
-    for f in range(20 if seed == 0 else 4):
-        path = "%s/%d" % (base, r.randrange(50))
-        if os.path.lexists(path):
-            os.unlink(path)
-        kind = r.randrange(10)
-        if kind < 7:
-            with open(path, "wb") as file:
-                file.write(r.randbytes(r.randrange(20000)))
-        elif kind == 7:
-            os.symlink("target %d" % r.randrange(5), path)
-        else:
-            files = [e.path for e in os.scandir(base) if e.is_file(follow_symlinks=False)]
-            if files:
-                os.link(r.choice(sorted(files)), path)
-    for e in sorted(os.scandir(base), key=lambda e: e.name):
-        if r.randrange(20) == 0 and e.is_file(follow_symlinks=False):
-            os.chmod(e.path, r.choice([0o600, 0o644, 0o4755]))
-    os.chmod(base, r.choice([0o700, 0o755, 0o1777]))
-END
+backup() {
+        run_backup --relaxed --minutely=2 --hourly=1 "$source" "$parent/latest"
 }
 
-# The time of an undisturbed run, in milliseconds.
-change 0
-before=$(date +%s%N)
-expect_status 0 run_backup --relaxed --minutely=3 --daily=1 "$source" "$parent/latest"
-whole=$((($(date +%s%N) - before) / 1000000 + 30))
-frozen "$parent" --gone-ok
+# What the run has to sweep, and a snapshot that the scheme removes.
+prepare() {
+        "$PYTHON" "$judge/busy.py" "$source" "$1"
+        mkdir -p "$parent/.rsync-system-backup.trash-77"/{1..4} "$parent/2001-01-0"{1..9}" 00:00:00"
+        touch "$parent/.rsync-system-backup.trash-77"/{a..h} "$parent/2001-01-0"{1..9}" 00:00:00"/{a..h}
+        rm -f "$tmp/frozen.store/2001"*
+}
 
-for ((round = 1; round <= rounds; round++)); do
-        change "$round"
-        delay=$((whole * round / rounds))
+# One that is being removed has left its name before.
+are_whole() {
+        local snapshot
+
+        for snapshot in "$parent/2001"*; do
+                [ ! -e "$snapshot" ] || [ "$(find "$snapshot" -type f | wc -l)" = 8 ] || fail "half a snapshot: $snapshot"
+        done
+}
+
+# Each stage: its name, a path, a call that it makes there, and how often at least (in one thread).
+own=$parent/.rsync-system-backup
+stages=(
+        "sweep|$own.trash-77|unlinkat|8"
+        "begin|$own|renameat|1"
+        "begin|$own/state.new|write|1"
+        "walk|$source/sure|statx|16"
+        "walk|$parent/latest/sure|getdents64|2"
+        "create|$parent/latest/sure|mkdirat|8"
+        "copy||pwrite64|8"
+        "dress|$parent/latest/sure|utimensat|1"
+        "replace|$parent/latest/sure|renameat|8"
+        "delete|$parent/latest/sure|unlinkat|8"
+        "end|$own|renameat|2"
+        "sync||syncfs|2"
+        "snapshot|$own.new|mkdirat|7"
+        "snapshot|$own.new/sure|linkat|24"
+        "snapshot|$own.new/sure|utimensat|1"
+        "record|$own|fsync|3"
+        "rename|$own.new|renameat2|1"
+        "rename|$parent|fsync|1"
+        "rotate||renameat2|6"
+        "remove|$own.trash-1|unlinkat|8"
+)
+declare -A hits
+
+# Kill it where round N of the list says.
+kill_at_call() {
+        local stage path call most
+
+        IFS='|' read -r stage path call most <<<"${stages[$1 % ${#stages[@]}]}"
+        hits[$stage]=${hits[$stage]:-0}
+        with_fault "$path" "$call" "signal=KILL:when=$((RANDOM % most + 1))" \
+                --relaxed --minutely=2 --hourly=1 "$source" "$parent/latest" >"$tmp/out" 2>&1 &
+        wait $! 2>/dev/null || [ $? != 137 ] || hits[$stage]=$((hits[$stage] + 1))
+}
+
+# Kill it when part N of the time has passed that an undisturbed run takes, in milliseconds.
+kill_at_moment() {
+        local delay=$((whole * ($1 % rounds + 1) / rounds)) pid
+
         "$RSB" --relaxed --hourly=1 --minutely=2 "$source" "$parent/latest" >"$tmp/out" 2>&1 &
         pid=$!
         sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
         kill -KILL $pid 2>/dev/null || true
         wait $pid 2>/dev/null || true
+}
+
+case $how in
+calls) need_tracing ;;
+*) how=moment ;;
+esac
+prepare 0
+before=$(date +%s%N)
+expect_status 0 backup
+whole=$((($(date +%s%N) - before) / 1000000 + 30))
+frozen "$parent"
+
+for ((round = 1; round <= rounds; round++)); do
+        prepare "$round"
+        "kill_at_${how%s}" "$round"
+        are_whole
         frozen "$parent" --gone-ok
-        ((round % 4 == 0)) || continue
-        expect_status 0 run_backup --relaxed --hourly=1 --minutely=2 "$source" "$parent/latest"
+        # Now and then a run meets what several have left.
+        ((round % 4 == 0 || round == rounds)) || continue
+        expect_status 0 backup
         same "$source" "$parent/latest"
-        newest=$(snapshots "$parent" | tail -n 1)
-        same "$source" "$parent/$newest"
+        same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
         frozen "$parent" --gone-ok
         left=$(find "$parent" -name '.rsync-system-backup.*')
         [ -z "$left" ] || fail "after a whole run this is left: $left"
+done
+for stage in "${!hits[@]}"; do
+        echo "$stage: ${hits[$stage]}"
+        [ "${hits[$stage]}" -gt 0 ] || [ "$rounds" -lt "${#stages[@]}" ] || fail "no run was killed in the stage: $stage"
 done
