@@ -47,6 +47,7 @@ static int stat_place(struct entry *ret, int dirfd, const char *name, int flags)
                 .ctime = from_statx(sx.stx_ctime),
                 .takes_no_link = sx.stx_attributes & (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND),
                 .is_mount_point = sx.stx_attributes & STATX_ATTR_MOUNT_ROOT,
+                .is_bare = true,
         };
         return 0;
 }
@@ -167,37 +168,49 @@ static int load_xattrs(struct xattrs *ret, const struct place *p, struct arena *
         return n <= 0 ? (int)n : load_listed(ret, p, list, (size_t)n, arena);
 }
 
-int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed)
+int entry_load_rest(struct entry *e, int dirfd, struct arena *arena, const char **ret_failed)
 {
-        const struct place place = { .fd = -1, .dirfd = dirfd, .name = name };
+        const struct place place = { .fd = -1, .dirfd = dirfd, .name = e->name };
         int r;
 
-        *ret_failed = "read the metadata of";
-        r = entry_stat(ret, dirfd, name);
-        if (r < 0)
-                return r;
-        if (S_ISLNK(ret->mode)) {
+        if (S_ISLNK(e->mode)) {
                 *ret_failed = "read the symbolic link";
-                r = read_target(ret, dirfd, arena);
+                r = read_target(e, dirfd, arena);
                 if (r < 0)
                         return r;
         }
         *ret_failed = "read the extended attributes of";
-        return load_xattrs(&ret->xattrs, &place, arena);
+        r = load_xattrs(&e->xattrs, &place, arena);
+        e->is_bare = r < 0;
+        return r;
 }
 
-int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed)
+int entry_load_rest_fd(struct entry *e, int fd, struct arena *arena, const char **ret_failed)
 {
         const struct place place = { .fd = fd };
         int r;
 
-        *ret_failed = "read the metadata of";
-        r = entry_stat_fd(ret, fd);
-        ret->name = name;
-        if (r < 0)
-                return r;
         *ret_failed = "read the extended attributes of";
-        return load_xattrs(&ret->xattrs, &place, arena);
+        r = load_xattrs(&e->xattrs, &place, arena);
+        e->is_bare = r < 0;
+        return r;
+}
+
+int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed)
+{
+        int r = entry_stat(ret, dirfd, name);
+
+        *ret_failed = "read the metadata of";
+        return r < 0 ? r : entry_load_rest(ret, dirfd, arena, ret_failed);
+}
+
+int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed)
+{
+        int r = entry_stat_fd(ret, fd);
+
+        *ret_failed = "read the metadata of";
+        ret->name = name;
+        return r < 0 ? r : entry_load_rest_fd(ret, fd, arena, ret_failed);
 }
 
 bool xattr_is_acl(const char *name)

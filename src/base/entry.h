@@ -38,6 +38,7 @@ struct entry {
         bool takes_no_link;   /* immutable or append-only, see chattr(1) */
         bool is_mount_point;  /* of another mount, be it of the same filesystem */
         bool content_omitted; /* of a directory: it is taken, what is in it is not (see transfer/source.h) */
+        bool is_bare;         /* target and attributes were not loaded: entry_load_rest() does that */
 };
 
 /*
@@ -49,9 +50,13 @@ int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *are
 /* The same for a descriptor, be it open or O_PATH, but for the target of a symlink; @name is borrowed. */
 int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed);
 
-/* Only what statx(2) tells. Return 0 or -errno. */
+/* Only what statx(2) tells: a bare entry. Return 0 or -errno. */
 int entry_stat(struct entry *ret, int dirfd, const char *name);
 int entry_stat_fd(struct entry *ret, int fd);
+
+/* What a bare entry lacks, by its name or from the open file; as entry_load(). */
+int entry_load_rest(struct entry *e, int dirfd, struct arena *arena, const char **ret_failed);
+int entry_load_rest_fd(struct entry *e, int fd, struct arena *arena, const char **ret_failed);
 
 /* Does the set of attributes that a backup keeps have this one? (Others belong to the filesystem: system.*) */
 bool xattr_is_kept(const char *name);

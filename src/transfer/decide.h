@@ -12,7 +12,8 @@ enum decide_verdict {
         DECIDE_RETYPE,  /* it is of another type */
         DECIDE_COMPARE, /* a file that looks equal, but whose content must be compared before that is believed */
         DECIDE_REPLACE, /* content, target or device differ */
-        DECIDE_RELINK,  /* metadata differ, and it needs a new inode: this one may belong to snapshots, or is soon made */
+        DECIDE_RELINK,  /* metadata differ, and it needs a new inode: this one may belong to snapshots, or is soon made
+                         */
         DECIDE_ADJUST,  /* metadata of a directory, or of a file that nothing else links to: change it in place */
 };
 

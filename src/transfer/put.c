@@ -1,7 +1,7 @@
 /*
- * A new inode in four steps: create (without any permission to others), content, metadata, name. Owner and mode are set
- * only where they differ from what the kernel gave the new inode, which is read back: a default ACL, a setgid directory
- * or a security module may have had a say.
+ * A new inode in four steps: create (without any permission but those it is to have), content, metadata, name. Owner
+ * and mode are set only where they differ from what the kernel gave the new inode, which is read back: a default ACL, a
+ * setgid directory or a security module may have had a say.
  */
 #include "transfer/put.h"
 
@@ -120,19 +120,39 @@ static int apply_metadata(struct put_dir *p, int fd, const struct entry *want, c
         return 0;
 }
 
+/* What the kernel gave a new file: attributes come from the directory (a default ACL, a label), to all alike. */
+static int load_new_file(struct staged *s, struct entry *ret, const char **ret_failed)
+{
+        struct put_dir *p = s->dir;
+        int r;
+
+        if (p->gives_nothing) {
+                *ret_failed = "read the metadata of";
+                return entry_stat_fd(ret, s->fd);
+        }
+        r = entry_load_fd(ret, s->fd, s->name, p->from->arena, ret_failed);
+        p->gives_nothing = r == 0 && ret->xattrs.count == 0;
+        return r;
+}
+
 /* All metadata of a new inode, its times last. */
 static int dress(struct staged *s, const struct entry *want, struct err *err)
 {
+        const struct limits *l = s->dir->shared->limits;
         const char *failed;
         struct entry have;
-        int r = entry_load_fd(&have, s->fd, s->name, s->dir->from->arena, &failed);
+        int r;
 
+        if (entry_is_file(want))
+                r = load_new_file(s, &have, &failed);
+        else
+                r = entry_load_fd(&have, s->fd, s->name, s->dir->from->arena, &failed);
         if (r < 0)
                 return fail(s, r, failed, err);
         s->ino = have.ino;
         /* Found by name: who may write in this directory could have put something else there. */
-        if (!entry_is_file(want) && ((have.mode ^ want->mode) & S_IFMT || have.nlink != 1 ||
-                                     (s->dir->shared->limits->owner && have.uid != geteuid())))
+        if (!entry_is_file(want) &&
+            ((have.mode ^ want->mode) & S_IFMT || have.nlink != 1 || (l->owner && have.uid != l->uid)))
                 return fail(s, -ESTALE, "create", err);
         r = apply_metadata(s->dir, s->fd, want, &have, 0, err);
         if (r < 0)
@@ -162,9 +182,20 @@ static bool reflink(struct put_dir *p, int from, int to)
         return r == 0;
 }
 
-static int create_file(struct staged *s, struct err *err)
+/* The mode to be born with: for nobody else, unless all that it gives access to are those who are to have it. */
+static mode_t birth_mode(const struct put_dir *p, const struct entry *want)
 {
-        s->fd = openat(s->dir->fd, staged_name(s), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        const struct limits *l = p->shared->limits;
+        bool is_final = want->uid == l->uid && want->gid == l->gid && p->gives_nothing;
+
+        return is_final && want->xattrs.count == 0 ? want->mode & 0777 : 0600;
+}
+
+static int create_file(struct staged *s, const struct entry *want, struct err *err)
+{
+        const mode_t mode = birth_mode(s->dir, want);
+
+        s->fd = openat(s->dir->fd, staged_name(s), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         s->exists = s->fd >= 0;
         return s->exists ? 0 : fail(s, -errno, "create", err);
 }
@@ -260,7 +291,7 @@ static int fill_from_source(struct staged *s, struct entry *want, struct err *er
         if (r == SOURCE_RENEWED)
                 limits_fit(p->shared->limits, want, p->shared->report, p->path);
         if (r >= 0 && s->fd < 0)
-                r = create_file(s, err);
+                r = create_file(s, want, err);
         return r < 0 ? r : read_file(s, from, want, err);
 }
 
@@ -270,7 +301,7 @@ static int stage_file(struct staged *s, struct entry *want, const struct entry *
         int r;
 
         if (have && reuse && may_reflink(s->dir, want->size)) {
-                r = create_file(s, err);
+                r = create_file(s, want, err);
                 if (r < 0 || share_old_content(s, have))
                         return r;
         }

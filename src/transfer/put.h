@@ -31,6 +31,7 @@ struct put_dir {
         int fd;
         const char *path;        /* relative to the root, for messages and for finding homes of hard links */
         struct source_dir *from; /* the same directory of the source */
+        bool gives_nothing;      /* a new file here is born without any extended attribute, as was seen */
 };
 
 enum {

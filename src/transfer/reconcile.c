@@ -279,19 +279,37 @@ static int load_old(struct visit *v, const char *name, struct entry *ret, struct
         return 1;
 }
 
+/* All of @want, as the destination can hold it. A new file is opened anyway, and stays bare until then. */
+static int load_wanted(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        int r;
+
+        if (!have && entry_is_file(want) && !c->dry_run)
+                return 0;
+        r = source_load(&v->from, want, err);
+        if (r == 0)
+                limits_fit(c->limits, want, c->report, v->to.path);
+        if (r == SOURCE_VANISHED)
+                report_vanished(c->report, v->to.path, want->name);
+        return r;
+}
+
 int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, struct err *err)
 {
         const struct update_config *c = v->update->config;
         struct entry old = { .name = NULL };
+        const struct entry *have;
         int r = old_name ? load_old(v, old_name, &old, err) : 0;
 
         if (r < 0)
                 return r;
+        have = r > 0 ? &old : NULL;
+        r = load_wanted(v, want, have, err);
+        if (r != 0)
+                return r < 0 ? r : 0;
         report_add(c->report, REPORT_ENTRIES, 1);
         if (entry_is_file(want))
                 report_add(c->report, REPORT_BYTES, want->size);
-        limits_fit(c->limits, want, c->report, v->to.path);
-        if (entry_is_dir(want))
-                return update_directory(v, want, r > 0 ? &old : NULL, err);
-        return update_leaf(v, want, r > 0 ? &old : NULL, err);
+        return entry_is_dir(want) ? update_directory(v, want, have, err) : update_leaf(v, want, have, err);
 }

@@ -157,22 +157,27 @@ static bool is_closed_mount(const struct source_dir *d, const char *name)
         return fd >= 0 && mount_id(fd) != mount_id(d->fd);
 }
 
-static int load(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
+/* Only if it is really gone: what vanished is deleted from the destination. */
+static bool has_vanished(const struct source_dir *d, const char *name, int r)
 {
-        const char *failed;
         struct entry again;
-        int r = entry_load(ret, d->fd, n->name, d->arena, &failed);
+
+        return r == -ENOENT && entry_stat(&again, d->fd, name) == -ENOENT;
+}
+
+static int look_at(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
+{
+        int r = entry_stat(ret, d->fd, n->name);
 
         if (r == -EACCES && n->type == DT_DIR && !d->source->multi_fs && is_closed_mount(d, n->name)) {
                 *ret = (struct entry){ .name = n->name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
                 return 0;
         }
-        /* Only if it is really gone: what vanished is deleted from the destination. */
-        if (r == -ENOENT && entry_stat(&again, d->fd, n->name) == -ENOENT)
+        if (has_vanished(d, n->name, r))
                 return SOURCE_VANISHED;
         ret->name = n->name;
         if (r < 0)
-                return err_item_at(err, r, failed, d->path, n->name);
+                return err_item_at(err, r, "read the metadata of", d->path, n->name);
         if (entry_is_dir(ret) && ret->dev != d->dev && !d->source->multi_fs) {
                 ret->content_omitted = true;
                 tell_of_subvolume(d, ret);
@@ -194,13 +199,23 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
                         return err_oom(err);
                 if (r > 0)
                         continue;
-                r = load(d, n, ret, err);
+                r = look_at(d, n, ret, err);
                 if (r == SOURCE_VANISHED)
                         report_vanished(d->source->report, d->path, n->name);
                 else if (r < 0 || !entry_is_dir(ret) || !is_avoided(d->source, ret))
                         return r;
         }
         return SOURCE_END;
+}
+
+int source_load(struct source_dir *d, struct entry *e, struct err *err)
+{
+        const char *failed;
+        int r = e->is_bare ? entry_load_rest(e, d->fd, d->arena, &failed) : 0;
+
+        if (has_vanished(d, e->name, r))
+                return SOURCE_VANISHED;
+        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : 0;
 }
 
 /* A change of metadata moves the ctime, so that what was listed needs to be read again only when that has moved. */
@@ -224,14 +239,15 @@ int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *
         r = entry_stat_fd(&now, fd);
         if (r == 0 && !entry_is_file(&now))
                 return SOURCE_VANISHED;
-        if (r == 0 && is_as_listed(e, &now)) {
+        if (r == 0 && !e->is_bare && is_as_listed(e, &now)) {
                 *ret_fd = TAKE_FD(fd);
                 return 0;
         }
         if (r == 0)
-                r = entry_load_fd(&now, fd, e->name, d->arena, &failed);
+                r = entry_load_rest_fd(&now, fd, d->arena, &failed);
         if (r < 0)
                 return err_item_at(err, r, failed, d->path, e->name);
+        now.name = e->name;
         *e = now;
         *ret_fd = TAKE_FD(fd);
         return SOURCE_RENEWED;

@@ -59,14 +59,17 @@ void source_close(struct source_dir *d);
 enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3 };
 
 /*
- * The next entry, loaded; it is valid until the next call. Return 0, SOURCE_END, or a negative errno with an ERR_ITEM:
+ * The next entry, bare; it is valid until the next call. Return 0, SOURCE_END, or a negative errno with an ERR_ITEM:
  * then @ret holds the name alone, of something that exists but could not be read. What vanished is skipped.
  */
 int source_next(struct source_dir *d, struct entry *ret, struct err *err);
 
+/* Load the rest of @e. Return 0, SOURCE_VANISHED, or a negative errno with an ERR_ITEM. */
+int source_load(struct source_dir *d, struct entry *e, struct err *err);
+
 /*
- * Open the content of @e, a regular file. Return 0; SOURCE_RENEWED when it has changed since it was listed, or another
- * file has taken its place: @e is loaded anew; SOURCE_VANISHED, also when it is no regular file any more; or a negative
- * errno with an ERR_ITEM.
+ * Open the content of @e, a regular file. Return 0; SOURCE_RENEWED when @e is loaded anew, since it was bare, or has
+ * changed since it was listed, or another file has taken its place; SOURCE_VANISHED, also when it is no regular file
+ * any more; or a negative errno with an ERR_ITEM.
  */
 int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *err);
