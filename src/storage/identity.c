@@ -12,16 +12,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+enum { UUID_BYTES = 16 };
+
 /* linux/fs.h from Linux 6.9 on; the header here may be older than the kernel. */
 struct uuid_request {
         uint8_t length;
-        uint8_t uuid[16];
+        uint8_t uuid[UUID_BYTES];
 };
 #define GET_FILESYSTEM_UUID _IOR(0x15, 0, struct uuid_request)
 
@@ -50,15 +53,31 @@ void identity_machine(char ret[IDENTITY_SIZE])
 
 /* ---- filesystems ---- */
 
+static void print_uuid(const uint8_t uuid[UUID_BYTES], char ret[IDENTITY_SIZE])
+{
+        for (size_t i = 0, at = 0; i < UUID_BYTES; i++)
+                at += (size_t)snprintf(ret + at, IDENTITY_SIZE - at, "%02x%s", uuid[i],
+                                       i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+}
+
 static bool ask_kernel(int fd, char ret[IDENTITY_SIZE])
 {
         struct uuid_request request = { .length = 0 };
 
         if (ioctl(fd, GET_FILESYSTEM_UUID, &request) < 0 || request.length != sizeof(request.uuid))
                 return false;
-        for (size_t i = 0, at = 0; i < sizeof(request.uuid); i++)
-                at += (size_t)snprintf(ret + at, IDENTITY_SIZE - at, "%02x%s", request.uuid[i],
-                                       i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+        print_uuid(request.uuid, ret);
+        return true;
+}
+
+/* It is none of those that tell by the call for all (Linux 6.18), and its st_dev is that of no device. */
+static bool ask_btrfs(int fd, char ret[IDENTITY_SIZE])
+{
+        struct btrfs_ioctl_fs_info_args info = { .flags = 0 };
+
+        if (ioctl(fd, BTRFS_IOC_FS_INFO, &info) < 0)
+                return false;
+        print_uuid(info.fsid, ret);
         return true;
 }
 
@@ -85,7 +104,7 @@ static bool ask_udev(int fd, char ret[IDENTITY_SIZE])
 
 void identity_filesystem(int fd, char ret[IDENTITY_SIZE])
 {
-        if (!ask_kernel(fd, ret) && !ask_udev(fd, ret))
+        if (!ask_kernel(fd, ret) && !ask_btrfs(fd, ret) && !ask_udev(fd, ret))
                 ret[0] = '\0';
         /* Some images were made without one. */
         if (strspn(ret, "0-") == strlen(ret))

@@ -1,21 +1,24 @@
 #!/bin/bash
-# A disk that is missing or another one at the same place is noticed before anything is written to it; it can be forced
-# once, and from then on both are known and may alternate.
+# another-disk-is-noticed.sh FSTYPE: a disk that is missing or another one at the same place is noticed before anything is
+# written to it; it can be forced once, and from then on both are known and may alternate.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
-need mkfs.ext4
+type=$1
+need "mkfs.$type"
 in_memory 200m
 
 for disk in a b; do
-        truncate -s 16M "$disk.img"
-        mkfs.ext4 -q -F "$disk.img"
+        case $type in
+        ext4) truncate -s 16M "$disk.img" && mkfs.ext4 -q -F "$disk.img" ;;
+        btrfs) truncate -s 120M "$disk.img" && mkfs.btrfs -q "$disk.img" >mkfs.log 2>&1 ;;
+        esac
 done
 mkdir -p source point
 echo one >source/one
 change_to() {
         ! mountpoint -q point || umount point
-        [ "$1" = none ] || mount -o loop "$1.img" point || skip "cannot mount an ext4 image"
+        [ "$1" = none ] || mount -o loop "$1.img" point || skip "cannot mount an image of $type"
 }
 refused() {
         local before
