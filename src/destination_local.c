@@ -6,6 +6,7 @@
 
 #include "base/entry.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "local_checks.h"
@@ -247,8 +248,14 @@ static int local_release(struct destination *d, struct err *err)
         struct local *l = local_of(d);
         int r = 0;
 
-        if (l->state_changed && l->place.state_fd >= 0 && !l->d.config->options->dry_run)
-                r = local_save_state(l, err);
+        if (l->state_changed && l->place.state_fd >= 0 && !l->d.config->options->dry_run) {
+                /* A snapshot that a power cut brings back must not lack its record. */
+                r = fd_sync_directory(l->place.parent_fd);
+                if (r < 0)
+                        err_run(err, r, "write to the disk", l->place.parent);
+                else
+                        r = local_save_state(l, err);
+        }
         if (l->place.state_fd >= 0 && !l->d.config->options->dry_run)
                 state_reserve(l->place.state_fd);
         d->parent = NULL;
