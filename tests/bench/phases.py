@@ -149,8 +149,13 @@ class Bench:
                 rounds = [x / y for x, y in zip(a, b)]
                 spread = f"({min(rounds):.1f}-{max(rounds):.1f})"
                 ratio = statistics.median(a) / statistics.median(b)
-                line += f"{statistics.median(a):8.2f}{statistics.median(b):8.2f}{ratio:6.1f}x {spread:12}"
+                line += f"{seconds(statistics.median(a))}{seconds(statistics.median(b))}{ratio:6.1f}x {spread:12}"
             print(f"{line} {against}", flush=True)
+
+
+def seconds(number):
+    """What the filesystem does by itself takes milliseconds."""
+    return f"{number:8.2f}" if number >= 0.1 else f"{number:8.3f}"
 
 
 def bytes_of(directory):
