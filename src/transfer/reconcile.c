@@ -271,6 +271,8 @@ static int load_old(struct visit *v, const char *name, struct entry *ret, struct
         /* What we may not read of our own file we will replace. */
         if ((r == -EACCES || r == -EPERM) && ret->mode != 0) {
                 ret->mtime.tv_nsec = -1;
+                if (!ret->target)
+                        ret->target = "";
                 return 1;
         }
         if (r < 0)

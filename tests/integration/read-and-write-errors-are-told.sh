@@ -100,7 +100,12 @@ for error; do
         heal
 done
 
-# The next attempt at it is another matter: these are EIO on the destination.
+# What may not be read of the destination's own is replaced.
+change "$((count += 1))"
+expect_status 0 with_fault link readlinkat error=EPERM:when=2 -b "$source" "$parent/latest"
+was_injected || fail "the symbolic link was not read again"
+same "$source" "$parent/latest"
+
 error=EIO
 fails_to_write "$own.trash-7" unlinkat 1
 fails_to_write "$own/state.new" write 1
