@@ -1,14 +1,15 @@
 #!/bin/bash
-# full-disk-stops-cleanly.sh FSTYPE: on a full disk, or one without inodes, the run stops with a message that says so;
-# `latest` and the snapshots are as usable as before, at whatever moment it got full, and with room the next run goes on
-# to an exact end. A run that rotates removes first what the scheme removes anyway, and does not stop.
+# full-disk-stops-cleanly.sh FSTYPE [LEVELS]: on a full disk, or one without inodes, the run stops with a message that says
+# so; `latest` and the snapshots are as usable as before, at whatever moment it got full, and with room the next run goes
+# on to an exact end. A run that rotates removes first what the scheme removes anyway, and does not stop; it removes
+# nothing else. LEVELS: so many steps from no room at all to almost enough.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
 need rsync
 in_memory 200m
 
-type=$1
+type=$1 levels=${2:-3}
 case $type in
 ext4) make_fs disk ext4 28m -N 1500 -m 0 -J size=4 ;;
 *) make_fs disk "$type" 24m && mount -o remount,nr_inodes=1500 "$tmp/disk" ;;
@@ -52,7 +53,17 @@ done
 expect_status 0 run_backup -b -s "$source" "$parent/latest"
 frozen "$parent"
 
-for free in 0 100 1200; do
+# thin_out: make room for the next level. What the scheme preserves stays, of course.
+thin_out() {
+        rm -f "$source"/*/new-*
+        rm -rf "$tmp/frozen.store"
+        expect_status 0 run_backup -r --yearly=1 "$source" "$parent/latest"
+        frozen "$parent"
+}
+
+for ((level = 0; level < levels; level++)); do
+        free=$((level * level * 1200 / (levels - 1) / (levels - 1)))
+        [ "$levels" -le 3 ] || thin_out
         for i in $(seq 3 3 60); do
                 head -c $((i * 1000)) /dev/urandom >"$source/$((i % 7))/$i"
         done
@@ -64,7 +75,9 @@ for free in 0 100 1200; do
         same "$source" "$parent/latest"
         frozen "$parent"
 done
-for free in 1 12; do
+for ((level = 1; level < levels; level++)); do
+        free=$((level * 18 / levels))
+        [ "$levels" -le 3 ] || thin_out
         for i in $(seq 3 3 60); do
                 echo "$free" >"$source/$((i % 7))/new-$free-$i"
         done
