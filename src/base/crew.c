@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 enum { THREADS_MAX = 4, TICK_MS = 200 };
 
@@ -170,6 +171,21 @@ static void work_on(struct crew_worker *w, struct crew_dir *d,
                 arena_release(&w->arena, mark);
 }
 
+static void return_access(struct crew *c, struct crew_dir *d)
+{
+        for (int i = 0; i < CREW_TREES; i++) {
+                _cleanup_(buf_deinit) struct buf path = { .data = NULL };
+                ERR_LOCAL(err);
+                int r = crew_slots_return(&c->slots, &d->slots[i], (enum crew_tree)i);
+
+                if (r == 0)
+                        continue;
+                (void)crew_path(d, &path);
+                err_run_at(&err, r, "give back the mode of", buf_text(&path), "");
+                end_early(c, &err);
+        }
+}
+
 /* The directory and then each ancestor whose last child this was. */
 static void complete(struct crew_worker *w, struct crew_dir *d)
 {
@@ -181,6 +197,7 @@ static void complete(struct crew_worker *w, struct crew_dir *d)
 
                 if (c->config->ops->finish && !d->skip_finish && !atomic_load(&c->ended))
                         work_on(w, d, c->config->ops->finish);
+                return_access(c, d);
                 dir_forget(c, d);
                 completed++;
                 d = parent;
@@ -287,15 +304,26 @@ static int run_workers(struct crew *c, struct err *err)
         return 0;
 }
 
+static void root_slot_init(struct crew_slot *s, int fd)
+{
+        struct stat st;
+
+        s->fd = fd;
+        s->known = true;
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return;
+        s->dev = st.st_dev;
+        s->ino = st.st_ino;
+        s->mode = st.st_mode;
+}
+
 static struct crew_dir *root_new(const struct crew_config *config)
 {
         const struct crew_child root = { .name = "", .data = config->root_data };
         struct crew_dir *d = dir_new(NULL, &root);
 
-        for (int i = 0; d && i < CREW_TREES; i++) {
-                d->slots[i].fd = config->root_fds[i];
-                d->slots[i].known = true;
-        }
+        for (int i = 0; d && i < CREW_TREES; i++)
+                root_slot_init(&d->slots[i], config->root_fds[i]);
         return d;
 }
 
@@ -310,7 +338,7 @@ int crew_run(const struct crew_config *config, struct err *err)
         struct crew_dir *root;
         int r;
 
-        crew_slots_init(&c.slots, config->descriptors);
+        crew_slots_init(&c.slots, config->descriptors, config->access);
         root = root_new(config);
         if (done_fd < 0 || !root) {
                 if (config->ops->forget)

@@ -24,17 +24,25 @@ struct err;
 enum { CREW_TREES = 2 };
 enum crew_tree { CREW_FROM, CREW_TO };
 
+/*
+ * An ordinary user may have closed a directory to himself (S_IRWXU). Opening it up is for good, or for as long as the
+ * crew works in it and below: then its mode is given back, however the job ends.
+ */
+enum crew_access { CREW_ACCESS_AS_IT_IS, CREW_ACCESS_TAKEN, CREW_ACCESS_LENT };
+
 /* visit() was not able to open the directory, or has nothing to finish. */
 enum { CREW_SKIP_FINISH = 1 };
 
 struct crew_dir;
 
-/* Where a directory is in one tree. Guarded by the crew's lock but for @dev and @ino, which are set once. */
+/* Where a directory is in one tree. Guarded by the crew's lock but for @dev, @ino and @mode, which are set once. */
 struct crew_slot {
         struct crew_dir *dir;
-        dev_t dev; /* of the directory; */
-        ino_t ino; /* 0 until it was opened, unless crew_add() was told */
+        dev_t dev;   /* of the directory; */
+        ino_t ino;   /* 0 until it was opened, unless crew_add() was told */
+        mode_t mode; /* type and permissions as they were found when it was opened first */
         int fd;
+        bool lent;  /* its mode is to be given back */
         bool known; /* was opened once */
         unsigned pins;
         struct crew_slot *older, *newer; /* in the list of open descriptors that nobody uses just now */
@@ -73,6 +81,7 @@ struct crew_config {
         void *context;            /* of the job, see crew_context() */
         int root_fds[CREW_TREES]; /* borrowed; -1 where there is none */
         void *root_data;
+        enum crew_access access[CREW_TREES];
         unsigned threads;     /* 0: one per CPU, at most 4 */
         unsigned descriptors; /* keep at most so many open; 0: what the limit of the process suggests */
         void (*tick)(void *); /* called on the main thread some times a second; may be NULL */

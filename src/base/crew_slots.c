@@ -6,6 +6,7 @@
 #include "base/crew_slots.h"
 
 #include "base/fd.h"
+#include "base/meta.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,9 +29,13 @@ static unsigned descriptor_limit(unsigned wanted)
         return half < DESCRIPTORS_MAX ? (unsigned)size_max((size_t)half, DESCRIPTORS_MIN) : DESCRIPTORS_MAX;
 }
 
-void crew_slots_init(struct crew_slots *c, unsigned wanted)
+void crew_slots_init(struct crew_slots *c, unsigned wanted, const enum crew_access access[CREW_TREES])
 {
-        *c = (struct crew_slots){ .lock = PTHREAD_MUTEX_INITIALIZER, .open_max = descriptor_limit(wanted) };
+        *c = (struct crew_slots){
+                .lock = PTHREAD_MUTEX_INITIALIZER,
+                .open_max = descriptor_limit(wanted),
+                .access = access,
+        };
 }
 
 /* ---- the idle list; all under the lock ---- */
@@ -93,29 +98,72 @@ static void unpin(struct crew_slots *c, struct crew_slot *s)
 
 /* ---- opening ---- */
 
-/* Open the directory of @s below @parent_fd and see that it is the one that is meant. Return a descriptor or -errno. */
-static int open_below(const struct crew_slot *s, int parent_fd, struct stat *st)
+static bool is_closed(mode_t mode)
 {
-        bool is_source = s == &s->dir->slots[CREW_FROM];
-        _cleanup_(fd_closep) int fd = is_source ? fd_open_at(parent_fd, s->dir->name, O_DIRECTORY)
-                                                : fd_open_unmounted_at(parent_fd, s->dir->name, O_DIRECTORY);
+        return (mode & S_IRWXU) != S_IRWXU;
+}
 
-        if (fd < 0)
-                return TAKE_FD(fd);
+/* Is what was opened, or only found, the directory that is meant? Return 0 or -errno, with @st filled. */
+static int look_at(const struct crew_slot *s, int fd, struct stat *st)
+{
         if (fstat(fd, st) < 0)
                 return -errno;
-        if (s->ino != 0 && (st->st_ino != s->ino || st->st_dev != s->dev))
-                return -ESTALE;
+        return s->ino != 0 && (st->st_ino != s->ino || st->st_dev != s->dev) ? -ESTALE : 0;
+}
+
+static int open_as_it_is(const struct crew_slot *s, enum crew_tree tree, int parent_fd)
+{
+        return tree == CREW_FROM ? fd_open_at(parent_fd, s->dir->name, O_DIRECTORY)
+                                 : fd_open_unmounted_at(parent_fd, s->dir->name, O_DIRECTORY);
+}
+
+/* What cannot be opened is found, and opened up. Return a descriptor or -errno. */
+static int open_up(const struct crew_slot *s, enum crew_tree tree, int parent_fd, struct stat *st)
+{
+        _cleanup_(fd_closep) int found = openat(parent_fd, s->dir->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int r = found < 0 ? -errno : look_at(s, found, st);
+
+        if (r < 0)
+                return r;
+        return meta_set_mode(found, st->st_mode | S_IRWXU) < 0 ? -EACCES : open_as_it_is(s, tree, parent_fd);
+}
+
+/*
+ * Open the directory of @s below @parent_fd and see that it is the one that is meant; @st tells what it was before it
+ * was opened up. Return a descriptor or -errno.
+ */
+static int open_below(const struct crew_slots *c, const struct crew_slot *s, enum crew_tree tree, int parent_fd,
+                      struct stat *st)
+{
+        bool as_it_is = c->access[tree] == CREW_ACCESS_AS_IT_IS;
+        _cleanup_(fd_closep) int fd = open_as_it_is(s, tree, parent_fd);
+        struct stat now;
+        int r;
+
+        *st = (struct stat){ .st_mode = 0 };
+        if (fd == -EACCES && !as_it_is)
+                fd = open_up(s, tree, parent_fd, st);
+        r = fd < 0 ? fd : look_at(s, fd, &now);
+        if (r == 0 && !as_it_is && is_closed(now.st_mode))
+                r = meta_set_mode(fd, now.st_mode | S_IRWXU);
+        if (r < 0)
+                return r;
+        if (st->st_mode == 0)
+                *st = now;
         return TAKE_FD(fd);
 }
 
-static void slot_opened(struct crew_slots *c, struct crew_slot *s, int fd, const struct stat *st)
+static void slot_opened(struct crew_slots *c, struct crew_slot *s, enum crew_tree tree, int fd, const struct stat *st)
 {
         s->fd = fd;
+        c->open_count++;
+        if (s->known)
+                return;
         s->known = true;
         s->dev = st->st_dev;
         s->ino = st->st_ino;
-        c->open_count++;
+        s->mode = st->st_mode;
+        s->lent = c->access[tree] == CREW_ACCESS_LENT && is_closed(st->st_mode);
 }
 
 /* Open @s, which was closed to make room, and the closed ones on the way to it. Under the lock. */
@@ -139,11 +187,11 @@ static int reopen(struct crew_slots *c, struct crew_slot *s, enum crew_tree tree
 
                 pin(c, parent);
                 make_room(c);
-                fd = open_below(way[i], parent->fd, &st);
+                fd = open_below(c, way[i], tree, parent->fd, &st);
                 unpin(c, parent);
                 if (fd < 0)
                         return fd;
-                slot_opened(c, way[i], fd, &st);
+                slot_opened(c, way[i], tree, fd, &st);
                 idle_append(c, way[i]);
                 /* The beginning of a long way would push out what is open of the other tree. */
                 if (i > 0 && length - i > c->open_max / 4)
@@ -174,12 +222,12 @@ static int open_first(struct crew_slots *c, struct crew_slot *s, enum crew_tree 
         pthread_mutex_unlock(&c->lock);
         if (fd < 0)
                 return fd;
-        fd = open_below(s, parent->fd, &st);
+        fd = open_below(c, s, tree, parent->fd, &st);
         pthread_mutex_lock(&c->lock);
         unpin(c, parent);
         if (fd >= 0) {
                 make_room(c);
-                slot_opened(c, s, fd, &st);
+                slot_opened(c, s, tree, fd, &st);
                 s->pins = 1;
         }
         pthread_mutex_unlock(&c->lock);
@@ -203,6 +251,21 @@ void crew_slots_unpin(struct crew_slots *c, struct crew_slot **pinned, unsigned 
         while (*count > 0)
                 unpin(c, pinned[--*count]);
         pthread_mutex_unlock(&c->lock);
+}
+
+int crew_slots_return(struct crew_slots *c, struct crew_slot *s, enum crew_tree tree)
+{
+        int r;
+
+        if (!s->lent)
+                return 0;
+        s->lent = false;
+        r = crew_slots_pin(c, s, tree);
+        if (r == 0) {
+                r = meta_set_mode(s->fd, s->mode);
+                crew_slots_unpin(c, &s, &(unsigned){ 1 });
+        }
+        return r;
 }
 
 void crew_slots_close(struct crew_slots *c, struct crew_dir *d)

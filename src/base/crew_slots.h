@@ -12,10 +12,11 @@ struct crew_slots {
         pthread_mutex_t lock; /* guards all slots, the idle list and open_count */
         struct crew_slot *idle_oldest, *idle_newest;
         unsigned open_count, open_max;
+        const enum crew_access *access; /* of each tree; borrowed */
 };
 
 /* Keep at most @wanted open; 0: what the limit of the process suggests. */
-void crew_slots_init(struct crew_slots *c, unsigned wanted);
+void crew_slots_init(struct crew_slots *c, unsigned wanted, const enum crew_access access[CREW_TREES]);
 
 /*
  * Have @s open, and keep it so until it is unpinned. Return 0 or -errno; -ESTALE when another directory has taken its
@@ -25,6 +26,9 @@ int crew_slots_pin(struct crew_slots *c, struct crew_slot *s, enum crew_tree tre
 
 /* Unpin @count slots; *count becomes 0. */
 void crew_slots_unpin(struct crew_slots *c, struct crew_slot **pinned, unsigned *count);
+
+/* Nobody works in @s or below any more: give back its mode if that was lent. Return 0 or -errno. */
+int crew_slots_return(struct crew_slots *c, struct crew_slot *s, enum crew_tree tree);
 
 /* @d is done with: close what is open of it, but for the root, whose descriptors are borrowed. */
 void crew_slots_close(struct crew_slots *c, struct crew_dir *d);

@@ -39,33 +39,6 @@ static int tell(const struct removal *m, const struct crew_dir *d, int code, con
         return 0;
 }
 
-static int open_directory(const struct removal *m, struct crew_worker *w, struct crew_dir *d)
-{
-        int fd = crew_fd(w, d, CREW_TO), parent;
-
-        if (fd != -EACCES || m->config->privileged || !d->parent)
-                return fd;
-        parent = crew_fd(w, d->parent, CREW_TO);
-        if (parent < 0 || fchmodat(parent, d->name, S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
-                return fd;
-        return crew_fd(w, d, CREW_TO);
-}
-
-/* Return 0 or -errno. */
-static int prepare(const struct removal *m, int fd)
-{
-        struct entry e;
-        int r = entry_stat_fd(&e, fd);
-
-        if (r < 0)
-                return r;
-        if (e.dev != m->dev)
-                return -EBUSY;
-        if (!m->config->privileged && (e.mode & S_IRWXU) != S_IRWXU && fchmod(fd, S_IRWXU) < 0)
-                return -errno;
-        return 0;
-}
-
 /* Return 1 for a directory, 0 when it is gone, or -errno. */
 static int remove_name(int fd, const struct listing_name *n)
 {
@@ -102,9 +75,10 @@ static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
 {
         const struct removal *m = crew_context(w);
         struct listing names = { .names = NULL };
-        int fd = open_directory(m, w, d), r;
+        int fd = crew_fd(w, d, CREW_TO), r = fd < 0 ? fd : 0;
 
-        r = fd < 0 ? fd : prepare(m, fd);
+        if (r == 0 && d->slots[CREW_TO].dev != m->dev)
+                r = -EBUSY;
         if (r == 0)
                 r = listing_read_unsorted(&names, fd, &w->arena);
         if (r < 0) {
@@ -198,11 +172,13 @@ int remove_tree(const struct remove_config *config, struct err *err)
         if (r < 0)
                 return tell_root(config, r, NULL, err);
         m.dev = e.dev;
-        r = crew_run(&(struct crew_config){ .ops = &ops,
-                                            .context = &m,
-                                            .root_fds = { -1, root },
-                                            .tick = config->tick,
-                                            .tick_context = config->tick_context },
-                     err);
+        r = crew_run(
+                &(struct crew_config){ .ops = &ops,
+                                       .context = &m,
+                                       .root_fds = { -1, root },
+                                       .access[CREW_TO] = config->privileged ? CREW_ACCESS_AS_IT_IS : CREW_ACCESS_TAKEN,
+                                       .tick = config->tick,
+                                       .tick_context = config->tick_context },
+                err);
         return r < 0 ? r : remove_root(config, err);
 }

@@ -39,11 +39,6 @@ struct pair {
         bool has_moved;        /* valid if so */
 };
 
-/* An ordinary user's own directory that he closed to himself; its task remembers the mode. */
-struct closed {
-        mode_t mode;
-};
-
 static int fail(const struct pair *p, int code, const char *operation, const char *name, struct err *err)
 {
         return err_run_at(err, code, operation, p->path.data, name);
@@ -172,64 +167,13 @@ static int clone_names(struct pair *p, const struct listing *names, struct err *
 
 /* ---- directories ---- */
 
-static int remember_mode(struct crew_dir *d, mode_t mode)
-{
-        struct closed *closed = malloc(sizeof(*closed));
-
-        if (!closed)
-                return -ENOMEM;
-        closed->mode = mode & 07777;
-        d->data = closed;
-        return 0;
-}
-
-/* Give ourselves access to a directory of `latest` until finish(). Return 0 or -errno. */
-static int open_up(struct pair *p)
-{
-        int parent = crew_fd(p->worker, p->dir->parent, CREW_FROM), r;
-        struct entry e;
-
-        r = parent < 0 ? parent : entry_stat(&e, parent, p->dir->name);
-        if (r == 0)
-                r = remember_mode(p->dir, e.mode);
-        if (r == 0 && fchmodat(parent, p->dir->name, (e.mode & 07777) | S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
-                r = -errno;
-        return r;
-}
-
-static int open_from(struct pair *p)
-{
-        bool ordinary = !p->clone->config->privileged && p->dir->parent;
-        struct entry e;
-        int r;
-
-        p->from = crew_fd(p->worker, p->dir, CREW_FROM);
-        if (p->from == -EACCES && ordinary) {
-                r = open_up(p);
-                if (r < 0)
-                        return r;
-                p->from = crew_fd(p->worker, p->dir, CREW_FROM);
-        } else if (p->from >= 0 && ordinary && !p->dir->data) {
-                r = entry_stat_fd(&e, p->from);
-                if (r == 0 && (e.mode & S_IRWXU) != S_IRWXU)
-                        r = open_up(p);
-                if (r < 0)
-                        return r;
-        }
-        return p->from < 0 ? p->from : 0;
-}
-
 static int open_pair(struct pair *p, struct crew_worker *w, struct crew_dir *d, struct err *err)
 {
-        int r;
-
         *p = (struct pair){ .clone = crew_context(w), .worker = w, .dir = d };
         if (crew_path(d, &p->path) < 0)
                 return err_oom(err);
-        r = open_from(p);
-        if (r < 0)
-                return fail(p, r, "open directory", "", err);
-        p->to = crew_fd(w, d, CREW_TO);
+        p->from = crew_fd(w, d, CREW_FROM);
+        p->to = p->from < 0 ? p->from : crew_fd(w, d, CREW_TO);
         return p->to < 0 ? fail(p, p->to, "open directory", "", err) : 0;
 }
 
@@ -253,7 +197,6 @@ static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
 /* All metadata of the directory, from its counterpart in `latest`. Return 0 or -errno. */
 static int copy_metadata(struct pair *p, const char **ret_failed)
 {
-        const struct closed *closed = p->dir->data;
         struct entry from, to;
         int r = entry_load_fd(&from, p->from, p->dir->name, &p->worker->arena, ret_failed);
 
@@ -261,8 +204,7 @@ static int copy_metadata(struct pair *p, const char **ret_failed)
                 r = entry_load_fd(&to, p->to, p->dir->name, &p->worker->arena, ret_failed);
         if (r < 0)
                 return r;
-        if (closed)
-                from.mode = (from.mode & S_IFMT) | closed->mode;
+        from.mode = p->dir->slots[CREW_FROM].mode;
         r = meta_apply(p->to, &from, &to, p->clone->config->privileged ? 0 : META_KEEP_LABELS, ret_failed);
         if (r == 0) {
                 *ret_failed = "set the times of";
@@ -273,7 +215,6 @@ static int copy_metadata(struct pair *p, const char **ret_failed)
 
 static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
 {
-        const struct closed *closed = d->data;
         const char *failed;
         struct pair p;
         int r = open_pair(&p, w, d, err);
@@ -282,8 +223,6 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
                 r = copy_metadata(&p, &failed);
                 if (r < 0)
                         fail(&p, r, failed, "", err);
-                else if (closed && fchmod(p.from, closed->mode) < 0)
-                        r = fail(&p, -errno, "set the mode of", "", err);
         }
         buf_deinit(&p.path);
         return r;
@@ -291,15 +230,17 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
 
 static int run(struct clone *clone, struct err *err)
 {
-        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = free };
+        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish };
         const struct snapshot_config *c = clone->config;
 
-        return crew_run(&(struct crew_config){ .ops = &ops,
-                                               .context = clone,
-                                               .root_fds = { c->from_fd, c->to_fd },
-                                               .tick = c->tick,
-                                               .tick_context = c->tick_context },
-                        err);
+        return crew_run(
+                &(struct crew_config){ .ops = &ops,
+                                       .context = clone,
+                                       .root_fds = { c->from_fd, c->to_fd },
+                                       .access[CREW_FROM] = c->privileged ? CREW_ACCESS_AS_IT_IS : CREW_ACCESS_LENT,
+                                       .tick = c->tick,
+                                       .tick_context = c->tick_context },
+                err);
 }
 
 int snapshot_clone(const struct snapshot_config *config, struct err *err)

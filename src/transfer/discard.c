@@ -67,30 +67,15 @@ static int discard_names(struct visit *v, struct err *err)
         return r;
 }
 
-static int open_removed(struct visit *v)
-{
-        int fd = crew_fd(v->worker, v->dir, CREW_TO), parent;
-
-        if (fd != -EACCES || v->update->config->limits->privileged || v->update->config->dry_run)
-                return fd;
-        parent = crew_fd(v->worker, v->dir->parent, CREW_TO);
-        if (parent < 0 || fchmodat(parent, v->dir->name, S_IRWXU, AT_SYMLINK_NOFOLLOW) < 0)
-                return fd;
-        return crew_fd(v->worker, v->dir, CREW_TO);
-}
-
 int discard_visit(struct visit *v, struct err *err)
 {
-        struct entry self;
-        int r;
+        int r = 0;
 
-        v->to.fd = open_removed(v);
-        r = v->to.fd < 0 ? v->to.fd : entry_stat_fd(&self, v->to.fd);
-        if (r == 0 && self.dev != v->update->to_dev)
+        v->to.fd = crew_fd(v->worker, v->dir, CREW_TO);
+        if (v->to.fd < 0)
+                r = v->to.fd;
+        else if (v->dir->slots[CREW_TO].dev != v->update->to_dev)
                 r = -EBUSY;
-        if (r == 0 && !v->update->config->limits->privileged && (self.mode & S_IRWXU) != S_IRWXU &&
-            !v->update->config->dry_run)
-                (void)fchmod(v->to.fd, S_IRWXU);
         if (r == 0)
                 r = listing_read_unsorted(&v->old, v->to.fd, &v->worker->arena);
         if (r < 0) {

@@ -65,20 +65,12 @@ int source_root_fd(const struct source *s)
         return s->root_fd;
 }
 
-int source_list(struct source_dir *ret, const struct source *s, int fd, const char *path, struct arena *arena,
-                struct err *err)
+int source_list(struct source_dir *d, struct err *err)
 {
-        struct entry self;
-        int r;
+        int r = listing_read(&d->listing, d->fd, d->arena);
 
-        *ret = (struct source_dir){ .source = s, .fd = fd, .path = path, .arena = arena };
-        r = entry_stat_fd(&self, fd);
-        if (r == 0) {
-                ret->dev = self.dev;
-                r = listing_read(&ret->listing, fd, arena);
-        }
-        ret->mark = arena_mark(arena);
-        return r < 0 ? err_item_at(err, r, "read directory", path, "") : 0;
+        d->mark = arena_mark(d->arena);
+        return r < 0 ? err_item_at(err, r, "read directory", d->path, "") : 0;
 }
 
 void source_close(struct source_dir *d)

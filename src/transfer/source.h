@@ -39,21 +39,21 @@ int source_root_fd(const struct source *s);
 /* One directory being read. Holds no resources but those of its arena and the listing. */
 struct source_dir {
         const struct source *source;
-        int fd; /* borrowed */
-        dev_t dev;
-        const char *path; /* relative to the root, "" for itself; borrowed */
+        int fd;           /* of the directory; borrowed, like all of these */
+        dev_t dev;        /* its filesystem */
+        const char *path; /* relative to the root, "" for itself */
         struct arena *arena;
-        struct arena_mark mark;
+
+        struct arena_mark mark; /* source_list() fills in the rest */
         struct listing listing;
         size_t next;
 };
 
 /*
- * Read the names of the directory @fd. Return 0, or a negative errno with an ERR_ITEM: then nothing may be concluded
+ * Read the names of a directory. Return 0, or a negative errno with an ERR_ITEM: then nothing may be concluded
  * from a name that is missing. To be ended with source_close() in any case.
  */
-int source_list(struct source_dir *ret, const struct source *s, int fd, const char *path, struct arena *arena,
-                struct err *err);
+int source_list(struct source_dir *d, struct err *err);
 void source_close(struct source_dir *d);
 
 enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3 };

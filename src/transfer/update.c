@@ -125,7 +125,12 @@ static int open_source(struct visit *v, struct err *err)
         }
         if (fd < 0)
                 return visit_absorb(v, err_item_at(err, fd, "read directory", v->path.data, ""), err);
-        r = source_list(&v->from, v->update->config->source, fd, v->path.data, &v->worker->arena, err);
+        v->from = (struct source_dir){ .source = v->update->config->source,
+                                       .fd = fd,
+                                       .dev = v->dir->slots[CREW_FROM].dev,
+                                       .path = v->path.data,
+                                       .arena = &v->worker->arena };
+        r = source_list(&v->from, err);
         if (r == -ENOENT && v->dir->parent) {
                 err_drop(err, "it went away after it was opened");
                 report_vanished(report, v->path.data, "");
@@ -138,7 +143,6 @@ static int open_source(struct visit *v, struct err *err)
 /* Open and list the destination's side. Return 0, or CREW_SKIP_FINISH when it is not to be touched. */
 static int open_destination(struct visit *v, struct err *err)
 {
-        struct entry self;
         int r;
 
         if (v->task->missing)
@@ -146,9 +150,9 @@ static int open_destination(struct visit *v, struct err *err)
         v->to.fd = crew_fd(v->worker, v->dir, CREW_TO);
         if (v->to.fd < 0)
                 r = err_destination_at(err, v->to.fd, "open directory", v->path.data, "");
-        else if ((r = entry_stat_fd(&self, v->to.fd)) == 0 && self.dev != v->update->to_dev)
+        else if (v->dir->slots[CREW_TO].dev != v->update->to_dev)
                 r = err_item_at(err, -EXDEV, "change what is mounted in the destination at", v->path.data, "");
-        else if (r == 0)
+        else
                 r = listing_read(&v->old, v->to.fd, &v->worker->arena);
         if (r < 0 && err->kind == ERR_NONE)
                 err_destination_at(err, r, "read directory", v->path.data, "");
@@ -283,6 +287,9 @@ static int run_once(struct update *u, struct err *err)
                                                .context = u,
                                                .root_fds = { source_root_fd(c->source), c->to_fd },
                                                .root_data = data,
+                                               .access[CREW_TO] = c->limits->privileged || c->dry_run
+                                                                          ? CREW_ACCESS_AS_IT_IS
+                                                                          : CREW_ACCESS_TAKEN,
                                                .tick = c->tick,
                                                .tick_context = c->tick_context },
                         err);

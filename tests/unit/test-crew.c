@@ -417,6 +417,131 @@ START_TEST(a_directory_that_is_not_the_announced_one_is_not_opened)
 }
 END_TEST
 
+enum { CLOSED_DEPTH = 40 };
+
+/* A chain of directories, each with another mode and all of them closed, that belong to us, an ordinary user. */
+static int make_closed_chain(mode_t modes[CLOSED_DEPTH])
+{
+        int root = scratch_directory(), fd = dup(root);
+
+        if (geteuid() == 0) {
+                ck_assert_int_eq(fchown(root, 65534, 65534), 0);
+                ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+        }
+        for (int i = 0; i < CLOSED_DEPTH; i++) {
+                int below = scratch_subdirectory(fd, "chain");
+
+                close(fd);
+                fd = below;
+        }
+        for (int i = CLOSED_DEPTH - 1; i >= 0; i--) {
+                modes[i] = (mode_t)(i % 7) << 6 | (mode_t)(i % 8);
+                ck_assert_int_eq(fchmod(fd, modes[i]), 0);
+                if (i == 0)
+                        break;
+                int above = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+                /* The one above is open yet, but through a closed one no way leads. */
+                if (above < 0) {
+                        ck_assert_int_eq(fchmod(fd, 0700), 0);
+                        above = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                        ck_assert_int_eq(fchmod(fd, modes[i]), 0);
+                }
+                ck_assert_int_ge(above, 0);
+                close(fd);
+                fd = above;
+        }
+        close(fd);
+        return root;
+}
+
+/* The modes of the chain from above, opening it up on the way. */
+static void check_chain(int root, const mode_t modes[CLOSED_DEPTH], mode_t added)
+{
+        int fd = dup(root);
+
+        for (int i = 0; i < CLOSED_DEPTH; i++) {
+                struct stat st;
+                int below;
+
+                ck_assert_int_eq(fstatat(fd, "chain", &st, AT_SYMLINK_NOFOLLOW), 0);
+                ck_assert_uint_eq(st.st_mode & 07777, modes[i] | added);
+                ck_assert_int_eq(fchmodat(fd, "chain", 0700, 0), 0);
+                below = openat(fd, "chain", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                ck_assert_int_ge(below, 0);
+                close(fd);
+                fd = below;
+        }
+        close(fd);
+}
+
+static int run_closed(struct job *job, int root, enum crew_access access, struct err *err)
+{
+        job->sides[CREW_FROM] = true;
+        return crew_run(&(struct crew_config){ .ops = &ops,
+                                               .context = job,
+                                               .root_fds = { root, -1 },
+                                               .root_data = record_new(job, NULL),
+                                               .access[CREW_FROM] = access,
+                                               .descriptors = BUDGET_MIN },
+                        err);
+}
+
+START_TEST(closed_directories_are_opened_up_for_a_while)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct job *job = job_new();
+        mode_t modes[CLOSED_DEPTH];
+        int root = make_closed_chain(modes);
+
+        ck_assert_int_eq(run_closed(job, root, CREW_ACCESS_LENT, &err), 0);
+        ck_assert_uint_eq(check_records(job), CLOSED_DEPTH + 1);
+        check_chain(root, modes, 0);
+        job_free(job);
+}
+END_TEST
+
+START_TEST(an_early_end_closes_directories_again)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct job *job = job_new();
+        mode_t modes[CLOSED_DEPTH];
+        int root = make_closed_chain(modes);
+
+        job->fail_finish = "chain";
+        ck_assert_int_eq(run_closed(job, root, CREW_ACCESS_LENT, &err), -EL3HLT);
+        ck_assert_uint_lt(check_records(job), CLOSED_DEPTH);
+        check_chain(root, modes, 0);
+        job_free(job);
+}
+END_TEST
+
+START_TEST(closed_directories_are_opened_up_for_good)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct job *job = job_new();
+        mode_t modes[CLOSED_DEPTH];
+        int root = make_closed_chain(modes);
+
+        ck_assert_int_eq(run_closed(job, root, CREW_ACCESS_TAKEN, &err), 0);
+        check_chain(root, modes, S_IRWXU);
+        job_free(job);
+}
+END_TEST
+
+START_TEST(closed_directories_stay_closed)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct job *job = job_new();
+        mode_t modes[CLOSED_DEPTH];
+        int root = make_closed_chain(modes);
+
+        ck_assert_int_eq(run_closed(job, root, CREW_ACCESS_AS_IT_IS, &err), -EACCES);
+        check_chain(root, modes, 0);
+        job_free(job);
+}
+END_TEST
+
 static int visit_symlink(struct crew_worker *w, struct crew_dir *d, struct err *err)
 {
         int fd = crew_fd(w, d, CREW_TO);
@@ -557,6 +682,10 @@ int main(void)
                 deep_trees_need_few_descriptors,
                 a_directory_that_was_swapped_is_noticed_when_it_is_opened_again,
                 a_directory_that_is_not_the_announced_one_is_not_opened,
+                closed_directories_are_opened_up_for_a_while,
+                an_early_end_closes_directories_again,
+                closed_directories_are_opened_up_for_good,
+                closed_directories_stay_closed,
                 symlinks_are_not_followed,
                 the_first_error_wins_over_its_echoes,
                 a_stop_request_ends_it_quickly,
