@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
-need btrfs rsync setfacl setfattr
+need btrfs rsync setfacl setfattr strace
 in_memory 600m
 
 # disk NAME SIZE: a btrfs that keeps little for itself.
@@ -162,6 +162,11 @@ told 'busy'
 count 3
 umount "$mounted"
 btrfs -q subvolume delete "$parent/$old/inner"
+btrfs subvolume set-default "$parent/$old"
+expect_status 23 run_backup -r --yearly=1 --prefer-recent "$parent/latest"
+told "$old.*default"
+count 2
+btrfs subvolume set-default 5 "$tmp/disk"
 expect_status 0 run_backup -r --yearly=1 --prefer-recent "$parent/latest"
 count 1
 
@@ -213,8 +218,48 @@ mount -o loop "$tmp/disk.img" "$tmp/disk"
 expect_status 0 user_backup "$source" --yearly=1 --prefer-recent "$parent/latest"
 count 1
 exact read-only
+btrfs -q subvolume create "$parent/2001-01-01 00:00:00"
+btrfs property set -ts "$parent/2001-01-01 00:00:00" ro true
+expect_status 23 user_backup -r --yearly=1 --prefer-recent "$parent/latest"
+told '2001-01-01.*its owner or root'
+btrfs -q subvolume delete "$parent"/.rsync-system-backup.trash-*
+count 1
 umount "$tmp/disk"
 rm "$tmp/disk.img"
+
+# Killed before each ioctl in turn: `latest` is made, a snapshot is made, another one goes.
+disk steps 160m
+source=$tmp/steps/source parent=$tmp/steps/parent
+btrfs -q subvolume create "$source"
+echo one >"$source/one"
+for ((n = 1; n < 100; n++)); do
+        mkdir -m 700 "$parent"
+        btrfs -q subvolume snapshot -r "$source" "$parent/2001-01-01 00:00:00"
+        status=0
+        ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
+                strace -f -qq -o "$tmp/trace" -e trace=ioctl -e inject="ioctl:signal=KILL:when=$n" \
+                "$RSB" --yearly=1 --prefer-recent "$source" "$parent/latest" >"$tmp/out" 2>&1 || status=$?
+        [ ! -e "$parent/latest" ] || [ "$(stat -c %a "$parent/latest")" = 700 ] || [ -e "$parent/latest/one" ] ||
+                fail "killed at ioctl $n, others may look into $(stat -c '%n: %a' "$parent/latest")"
+        while read -r name; do
+                is read-only "$parent/$name"
+                diff -r "$source" "$parent/$name" || fail "killed at ioctl $n, a snapshot is not whole"
+        done < <(snapshots "$parent")
+        [ $status = 137 ] || [ $status = 0 ] || fail "status $status after a kill at ioctl $n: $(cat "$tmp/out")"
+        [ $status != 0 ] || break
+        expect_status 0 run_backup --yearly=1 --prefer-recent "$source" "$parent/latest"
+        count 1
+        is subvolume "$parent/latest"
+        is read-only "$parent/$(newest)"
+        diff -r "$source" "$parent/$(newest)" || fail "after a kill at ioctl $n the next snapshot is not whole"
+        rm "$parent/.rsync-system-backup"/*
+        rmdir "$parent/.rsync-system-backup"
+        btrfs -q subvolume delete "$parent/latest" "$parent/$(newest)"
+        rmdir "$parent"
+done
+[ $n -gt 5 ] || fail "only $n ioctls were met"
+umount "$tmp/steps"
+rm "$tmp/steps.img"
 
 # A full disk: history stays; what the scheme removes makes room, though not at once.
 disk small 160m
