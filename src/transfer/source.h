@@ -47,6 +47,7 @@ struct source_dir {
         struct arena_mark mark; /* source_list() fills in the rest */
         struct listing listing;
         size_t next;
+        enum { SOURCE_WRITERS_UNKNOWN, SOURCE_WRITERS_TRUSTED, SOURCE_WRITERS_OTHERS } writers;
 };
 
 /*
