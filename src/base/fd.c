@@ -128,12 +128,17 @@ int fd_sync_directory(int fd)
         return errno_negative();
 }
 
-ssize_t fd_read_full(int fd, void *data, size_t size)
+/* Where the descriptor itself stands, instead of an offset. */
+enum { HERE = -1 };
+
+static ssize_t read_full(int fd, void *data, size_t size, off_t offset)
 {
         size_t done = 0;
 
         while (done < size) {
-                ssize_t n = read(fd, (char *)data + done, size - done);
+                void *at = (char *)data + done;
+                ssize_t n =
+                        offset == HERE ? read(fd, at, size - done) : pread(fd, at, size - done, offset + (off_t)done);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -144,54 +149,42 @@ ssize_t fd_read_full(int fd, void *data, size_t size)
                 done += (size_t)n;
         }
         return (ssize_t)done;
+}
+
+static int write_full(int fd, const void *data, size_t size, off_t offset)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                const void *at = (const char *)data + done;
+                ssize_t n =
+                        offset == HERE ? write(fd, at, size - done) : pwrite(fd, at, size - done, offset + (off_t)done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                done += (size_t)n;
+        }
+        return 0;
+}
+
+ssize_t fd_read_full(int fd, void *data, size_t size)
+{
+        return read_full(fd, data, size, HERE);
 }
 
 ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset)
 {
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n = pread(fd, (char *)data + done, size - done, offset + (off_t)done);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                done += (size_t)n;
-        }
-        return (ssize_t)done;
+        return read_full(fd, data, size, offset);
 }
 
 int fd_write_full(int fd, const void *data, size_t size)
 {
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n = write(fd, (const char *)data + done, size - done);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                done += (size_t)n;
-        }
-        return 0;
+        return write_full(fd, data, size, HERE);
 }
 
 int fd_pwrite_full(int fd, const void *data, size_t size, off_t offset)
 {
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n = pwrite(fd, (const char *)data + done, size - done, offset + (off_t)done);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                done += (size_t)n;
-        }
-        return 0;
+        return write_full(fd, data, size, offset);
 }
