@@ -253,7 +253,7 @@ int local_place_snapshots(const struct local_place *p, struct destination_snapsh
 
         *ret = (struct destination_snapshots){ .items = NULL };
         for (size_t i = 0; i < names.count && r == 0; i++) {
-                const char *name = names.names[i].name;
+                const char *name = names.names[i]->name;
                 int64_t time;
 
                 if (!names_parse(name, &time) || str_equal(name, p->latest) || !is_directory(p, name))
@@ -284,9 +284,9 @@ int local_place_leftovers(const struct local_place *p, char ***ret, size_t *ret_
                 r = list ? 0 : err_oom(err);
         }
         for (size_t i = 0; i < names.count && r == 0; i++) {
-                if (!is_leftover(names.names[i].name))
+                if (!is_leftover(names.names[i]->name))
                         continue;
-                list[count] = strdup(names.names[i].name);
+                list[count] = strdup(names.names[i]->name);
                 if (!list[count++])
                         r = err_oom(err);
         }
@@ -316,7 +316,7 @@ int local_place_avoid(const struct local_place *p, struct source_avoid **ret, si
         if (!list)
                 return err_oom(err);
         for (size_t i = 0; i < names.count; i++) {
-                const char *name = names.names[i].name;
+                const char *name = names.names[i]->name;
                 struct entry e;
 
                 if (!str_equal(name, p->latest) && !str_equal(name, STATE_DIRECTORY) && !is_leftover(name) &&

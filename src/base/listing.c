@@ -5,8 +5,10 @@
 
 #include "base/arena.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
 
 enum { READ_SIZE = 32 * 1024 };
 
@@ -15,24 +17,35 @@ static bool is_dot(const char *name)
         return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
 }
 
-static int add(struct listing *l, const struct dirent64 *d, struct arena *arena)
+static int reserve(struct listing *l)
 {
-        const char *name = arena_copy(arena, d->d_name, strlen(d->d_name));
+        size_t capacity = size_max(l->capacity * 2, 64);
+        const struct listing_name **names;
 
-        if (!name)
+        if (l->count < l->capacity)
+                return 0;
+        names = reallocarray(l->names, capacity, sizeof(*names));
+        if (!names)
                 return -ENOMEM;
-        if (l->count == l->capacity) {
-                size_t capacity = size_max(l->capacity * 2, 64);
-                struct listing_name *names = reallocarray(l->names, capacity, sizeof(*names));
-
-                if (!names)
-                        return -ENOMEM;
-                l->names = names;
-                l->capacity = capacity;
-        }
-        l->names[l->count++] = (struct listing_name){ .name = name, .ino = d->d_ino, .type = d->d_type };
+        l->names = names;
+        l->capacity = capacity;
         return 0;
 }
+
+static int add(struct listing *l, const struct dirent64 *d, struct arena *arena)
+{
+        /* getdents64(2) has type and name side by side as well. */
+        const void *name = arena_copy(arena, &d->d_type, sizeof(d->d_type) + strlen(d->d_name));
+
+        if (!name || reserve(l) < 0)
+                return -ENOMEM;
+        l->names[l->count++] = name;
+        return 0;
+}
+
+static_assert(offsetof(struct dirent64, d_name) - offsetof(struct dirent64, d_type) ==
+                      offsetof(struct listing_name, name),
+              "a name of getdents64(2) is a name of a listing");
 
 /* A name that is empty or has a slash can only come from a broken filesystem: it is left out, and told. */
 static int add_records(struct listing *l, const char *data, size_t size, struct arena *arena)
@@ -71,13 +84,15 @@ int listing_read_unsorted(struct listing *ret, int dirfd, struct arena *arena)
 
 void listing_deinit(struct listing *l)
 {
-        free(l->names);
+        free((void *)l->names);
         *l = (struct listing){ .names = NULL };
 }
 
 static int compare(const void *a, const void *b)
 {
-        return strcmp(((const struct listing_name *)a)->name, ((const struct listing_name *)b)->name);
+        const struct listing_name *const *x = a, *const *y = b;
+
+        return strcmp((*x)->name, (*y)->name);
 }
 
 int listing_read(struct listing *ret, int dirfd, struct arena *arena)

@@ -56,9 +56,9 @@ static int remove_names(struct crew_worker *w, struct crew_dir *d, int fd, const
         int r = 0;
 
         for (size_t i = 0; i < names->count && r == 0; i++) {
-                const char *name = names->names[i].name;
+                const char *name = names->names[i]->name;
 
-                r = remove_name(fd, &names->names[i]);
+                r = remove_name(fd, names->names[i]);
                 removed += r == 0;
                 if (r > 0)
                         r = crew_add(w, d, &(struct crew_child){ .name = name }, err);

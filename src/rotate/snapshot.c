@@ -146,7 +146,7 @@ static int move_file(struct pair *p, const char *name, struct err *err)
 static int clone_names(struct pair *p, const struct listing *names, struct err *err)
 {
         for (size_t i = 0; i < names->count; i++) {
-                const struct listing_name *n = &names->names[i];
+                const struct listing_name *n = names->names[i];
                 int r;
 
                 if (is_directory(p->from, n))

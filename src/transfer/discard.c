@@ -60,7 +60,7 @@ static int discard_names(struct visit *v, struct err *err)
         int r = 0;
 
         for (size_t i = 0; i < v->old.count && r == 0; i++) {
-                r = visit_absorb(v, discard_name(v, &v->old.names[i], err), err);
+                r = visit_absorb(v, discard_name(v, v->old.names[i], err), err);
                 if (r == 0)
                         r = crew_check(v->worker, err);
         }

@@ -185,7 +185,7 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
         int r;
 
         while (d->next < d->listing.count) {
-                const struct listing_name *n = &d->listing.names[d->next++];
+                const struct listing_name *n = d->listing.names[d->next++];
 
                 arena_release(d->arena, d->mark);
                 r = is_excluded(d, n, &path);

@@ -35,7 +35,7 @@ static int pass_old(struct visit *v, const char *name, struct err *err)
         int r;
 
         while (v->next_old < v->old.count) {
-                const struct listing_name *n = &v->old.names[v->next_old];
+                const struct listing_name *n = v->old.names[v->next_old];
                 int order = name ? strcmp(n->name, name) : -1;
 
                 if (order > 0)

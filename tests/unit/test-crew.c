@@ -115,9 +115,9 @@ static int add_children(struct crew_worker *w, struct crew_dir *d, struct err *e
         int r = listing_read_unsorted(&names, crew_fd(w, d, side), &w->arena);
 
         for (size_t i = 0; r == 0 && i < names.count; i++) {
-                struct crew_child child = { .name = names.names[i].name };
+                struct crew_child child = { .name = names.names[i]->name };
 
-                if (names.names[i].type != DT_DIR)
+                if (names.names[i]->type != DT_DIR)
                         continue;
                 child.data = record_new(job, d->data);
                 r = crew_add(w, d, &child, err);

@@ -264,11 +264,11 @@ START_TEST(a_directory_of_many_names_is_listed_in_the_order_of_bytes)
         ck_assert_int_eq(listing_read(&l, dir, &arena), 0);
         ck_assert_uint_eq(l.count, COUNT);
         for (size_t i = 1; i < l.count; i++)
-                ck_assert_int_lt(strcmp(l.names[i - 1].name, l.names[i].name), 0);
-        ck_assert_str_eq(l.names[0].name, "n000000");
-        ck_assert_uint_eq(l.names[0].type, DT_DIR);
-        ck_assert_uint_eq(l.names[1].type, DT_REG);
-        ck_assert_str_eq(l.names[COUNT - 1].name, "\xff"
+                ck_assert_int_lt(strcmp(l.names[i - 1]->name, l.names[i]->name), 0);
+        ck_assert_str_eq(l.names[0]->name, "n000000");
+        ck_assert_uint_eq(l.names[0]->type, DT_DIR);
+        ck_assert_uint_eq(l.names[1]->type, DT_REG);
+        ck_assert_str_eq(l.names[COUNT - 1]->name, "\xff"
                                                   "099999");
 }
 END_TEST

@@ -119,10 +119,10 @@ static void check_equal(int a, int b, struct pairs *pairs)
         ck_assert_int_eq(listing_read(&right, b, &arena), 0);
         ck_assert_uint_eq(left.count, right.count);
         for (size_t i = 0; i < left.count; i++) {
-                const char *name = left.names[i].name, *failed;
+                const char *name = left.names[i]->name, *failed;
                 struct entry x, y;
 
-                ck_assert_str_eq(name, right.names[i].name);
+                ck_assert_str_eq(name, right.names[i]->name);
                 ck_assert_int_eq(entry_load(&x, a, name, &arena, &failed), 0);
                 ck_assert_int_eq(entry_load(&y, b, name, &arena, &failed), 0);
                 ck_assert_uint_eq(x.mode, y.mode);
