@@ -73,7 +73,7 @@ echo HIDDEN >hidden
 touch -r stamp hidden
 rm stamp
 echo longer >>size
-chmod 4755 mode
+chmod 711 mode
 chown 12345:54321 owner
 setfattr -n user.note -v x xattr
 setfacl -m u:12345:r acl
