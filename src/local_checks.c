@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/listing.h"
 #include "base/log.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "destination.h"
 #include "local_place.h"
@@ -65,42 +66,47 @@ static int check_swapped(const struct local_place *p, const struct options *o, s
 
 /* ---- a source inside of the destination ---- */
 
-/* Is the directory or one above it among @avoid? Return 1, 0, or -errno. */
-static int is_inside(int start_fd, const struct source_avoid *avoid, size_t count)
+/* From @e to the directory above it. A directory can be mounted below itself: then it is not the root yet. */
+static int go_up(int *fd, const struct entry *e, bool *ret_is_root)
 {
-        int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
-        struct entry e = { .ino = 0 }, above = { .ino = 0 };
+        int up = openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct entry above;
+        int r = up < 0 ? -errno : entry_stat_fd(&above, up);
 
-        for (;;) {
-                int up, r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+        *ret_is_root = r == 0 && entry_is_same_inode(e, &above) && mount_id(*fd) == mount_id(up);
+        fd_close(*fd);
+        *fd = up;
+        return r;
+}
 
-                if (r < 0 || entry_is_same_inode(&e, &above)) {
-                        fd_close(fd);
-                        return r < 0 ? r : 0;
-                }
-                for (size_t i = 0; i < count; i++) {
-                        if (avoid[i].dev == e.dev && avoid[i].ino == e.ino) {
-                                fd_close(fd);
-                                return 1;
-                        }
-                }
-                up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                fd_close(fd);
-                fd = up;
-                above = e;
+/* Is the directory or one above it among @avoid? Return 1, 0, or -errno. */
+static int is_inside(int start_fd, const struct source_avoid *avoid)
+{
+        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        bool is_root = false;
+        int r = 0;
+
+        while (r == 0 && !is_root) {
+                struct entry e;
+
+                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+                if (r == 0)
+                        r = source_avoids(avoid, &e, fd);
+                if (r == 0)
+                        r = go_up(&fd, &e, &is_root);
         }
+        return r;
 }
 
 static int check_inside(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
 {
-        _cleanup_(freep) struct source_avoid *avoid = NULL;
+        _cleanup_(source_avoid_deinit) struct source_avoid avoid;
         char source[SHOWN_MAX], destination[SHOWN_MAX];
-        size_t count;
-        int r = local_place_avoid(p, &avoid, &count, err);
+        int r = local_place_avoid(p, &avoid, err);
 
         if (r < 0)
                 return r;
-        r = is_inside(source_fd, avoid, count);
+        r = is_inside(source_fd, &avoid);
         if (r < 0)
                 return err_run(err, r, "look above", o->source);
         if (r == 0)
@@ -161,6 +167,54 @@ static int check_sibling(const struct local_place *p, struct err *err)
         err_runf(err, -EEXIST, "backups beside '%s' go to '%s', their snapshots would mix", show(p->path, mine),
                  show(p->state.latest, other));
         return err_hint(err, "use another parent directory; --force if it was renamed");
+}
+
+/* ---- a destination inside of another one ---- */
+
+/* Does a destination live in the directory @fd whose `latest`, or one of whose snapshots, @e is? Return 1 or 0. */
+static int is_kept_by_another(int fd, const struct entry *e)
+{
+        _cleanup_(fd_closep) int state_fd = fd_open_at(fd, STATE_DIRECTORY, O_DIRECTORY);
+        _cleanup_(source_avoid_deinit) struct source_avoid kept = { .parent_fd = -1 };
+        _cleanup_(fd_closep) int readable = state_fd < 0 ? -1 : fd_open_at(fd, ".", O_DIRECTORY);
+        struct local_place other = { .parent_fd = readable };
+        struct state state;
+        ERR_LOCAL(err);
+        int r = 0;
+
+        if (readable < 0)
+                return 0;
+        if (state_load(&state, state_fd, &err) == 0 && state.latest) {
+                other.latest = state.latest;
+                if (local_place_avoid(&other, &kept, &err) == 0)
+                        r = source_avoids(&kept, e, fd);
+                state_deinit(&state);
+        }
+        err_drop(&err, "what cannot be read is no reason against this run");
+        return r > 0;
+}
+
+/* The next run of the other one would delete all of it, as something that its source does not have. */
+static int check_nested(const struct local_place *p, struct err *err)
+{
+        _cleanup_(freep) char *above = path_parent(p->parent);
+        _cleanup_(fd_closep) int fd =
+                p->parent_fd >= 0 ? fcntl(p->parent_fd, F_DUPFD_CLOEXEC, 0) : fd_open_directory(above ? above : "/");
+        bool is_root = false;
+        char shown[SHOWN_MAX];
+
+        while (fd >= 0 && !is_root) {
+                struct entry e;
+
+                if (entry_stat_fd(&e, fd) < 0 || go_up(&fd, &e, &is_root) < 0)
+                        return 0;
+                if (!is_kept_by_another(fd, &e))
+                        continue;
+                err_runf(err, -EEXIST, "'%s' is inside of what another destination keeps, whose next run deletes it",
+                         show(p->path, shown));
+                return err_hint(err, "use a directory outside of it; --force if it is meant so");
+        }
+        return 0;
 }
 
 /* ---- what there must be ---- */
@@ -239,6 +293,7 @@ static int check_forcible(const struct local_place *p, const struct options *o, 
         int r = check_disk(p, err);
 
         r = r < 0 ? r : check_sibling(p, err);
+        r = r < 0 ? r : check_nested(p, err);
         r = r < 0 ? r : check_interrupted(p, o, err);
         if (!o->backup)
                 return r;

@@ -301,19 +301,18 @@ int local_place_leftovers(const struct local_place *p, char ***ret, size_t *ret_
         return 0;
 }
 
-int local_place_avoid(const struct local_place *p, struct source_avoid **ret, size_t *ret_count, struct err *err)
+int local_place_avoid(const struct local_place *p, struct source_avoid *ret, struct err *err)
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         _cleanup_(listing_deinit) struct listing names;
         int r = read_parent(p, &names, &arena, err);
-        struct source_avoid *list;
-        size_t count = 0;
         int64_t time;
 
+        *ret = (struct source_avoid){ .parent_fd = p->parent_fd };
         if (r < 0)
                 return r;
-        list = calloc(names.count + 1, sizeof(*list));
-        if (!list)
+        ret->items = calloc(names.count + 1, sizeof(*ret->items));
+        if (!ret->items)
                 return err_oom(err);
         for (size_t i = 0; i < names.count; i++) {
                 const char *name = names.names[i]->name;
@@ -323,9 +322,7 @@ int local_place_avoid(const struct local_place *p, struct source_avoid **ret, si
                     !names_parse(name, &time))
                         continue;
                 if (entry_stat(&e, p->parent_fd, name) == 0 && entry_is_dir(&e))
-                        list[count++] = (struct source_avoid){ .dev = e.dev, .ino = e.ino };
+                        ret->items[ret->count++] = (struct source_avoided){ .dev = e.dev, .ino = e.ino };
         }
-        *ret = list;
-        *ret_count = count;
         return 0;
 }

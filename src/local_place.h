@@ -57,4 +57,4 @@ int local_place_snapshots(const struct local_place *p, struct destination_snapsh
 int local_place_leftovers(const struct local_place *p, char ***ret, size_t *ret_count, struct err *err);
 
 /* `latest`, the snapshots, the state directory, and what is being made or removed: what a backup must not contain. */
-int local_place_avoid(const struct local_place *p, struct source_avoid **ret, size_t *ret_count, struct err *err);
+int local_place_avoid(const struct local_place *p, struct source_avoid *ret, struct err *err);

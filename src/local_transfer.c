@@ -119,12 +119,11 @@ static int record_end(struct local *l, const struct binding *b, struct timespec 
         return local_save_state(l, err);
 }
 
-static int open_source(struct local *l, struct source **ret, struct err *err)
+/* The source borrows @avoid, which is filled. */
+static int open_source(struct local *l, struct source **ret, struct source_avoid *avoid, struct err *err)
 {
         const struct options *o = l->d.config->options;
-        _cleanup_(freep) struct source_avoid *avoid = NULL;
-        size_t count;
-        int r = local_place_avoid(&l->place, &avoid, &count, err);
+        int r = local_place_avoid(&l->place, avoid, err);
 
         if (r < 0)
                 return r;
@@ -133,7 +132,6 @@ static int open_source(struct local *l, struct source **ret, struct err *err)
                                                    .filter = l->d.config->filter,
                                                    .multi_fs = o->multi_fs,
                                                    .avoid = avoid,
-                                                   .avoid_count = count,
                                                    .report = l->d.config->report },
                           err);
 }
@@ -169,13 +167,14 @@ int local_transfer(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
         bool dry_run = l->d.config->options->dry_run;
+        _cleanup_(source_avoid_deinit) struct source_avoid avoid = { .parent_fd = -1 };
         _cleanup_(source_freep) struct source *source = NULL;
         struct binding binding;
         struct timespec now;
         int r = local_await_room(l, err);
 
         if (r == 0)
-                r = open_source(l, &source, err);
+                r = open_source(l, &source, &avoid, err);
         /* Looked at once already, but what was swept or removed since may have taken hours. */
         if (r == 0)
                 r = local_check_source(&l->place, l->d.config->options, source_root_fd(source), err);

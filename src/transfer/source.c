@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/report.h"
 #include "transfer/filter.h"
@@ -16,18 +17,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <sys/vfs.h>
 
 struct source {
         int root_fd;
         const struct filter *filter;
         bool multi_fs;
-        struct source_avoid *avoid;
-        size_t avoid_count;
+        const struct source_avoid *avoid;
         struct report *report;
         uid_t user; /* as whom we read */
 };
+
+static const struct source_avoid nothing = { .parent_fd = -1 };
 
 int source_new(struct source **ret, const struct source_config *config, struct err *err)
 {
@@ -42,12 +43,7 @@ int source_new(struct source **ret, const struct source_config *config, struct e
         s->multi_fs = config->multi_fs;
         s->report = config->report;
         s->user = geteuid();
-        s->avoid = reallocarray(NULL, size_max(config->avoid_count, 1), sizeof(*s->avoid));
-        if (!s->avoid)
-                return err_oom(err);
-        if (config->avoid_count > 0)
-                memcpy(s->avoid, config->avoid, config->avoid_count * sizeof(*s->avoid));
-        s->avoid_count = config->avoid_count;
+        s->avoid = config->avoid ? config->avoid : &nothing;
         *ret = TAKE(s);
         return 0;
 }
@@ -57,7 +53,6 @@ struct source *source_free(struct source *s)
         if (!s)
                 return NULL;
         fd_close(s->root_fd);
-        free(s->avoid);
         free(s);
         return NULL;
 }
@@ -99,13 +94,45 @@ static int is_excluded(const struct source_dir *d, const struct listing_name *n,
         return filter_excludes(d->source->filter, path->data, is_directory(d, n));
 }
 
-static bool is_avoided(const struct source *s, const struct entry *e)
+static bool is_listed(const struct source_avoid *avoid, const struct entry *e)
 {
-        for (size_t i = 0; i < s->avoid_count; i++) {
-                if (s->avoid[i].ino == e->ino && s->avoid[i].dev == e->dev)
+        for (size_t i = 0; i < avoid->count; i++) {
+                if (avoid->items[i].ino == e->ino && avoid->items[i].dev == e->dev)
                         return true;
         }
         return false;
+}
+
+int source_avoids(const struct source_avoid *avoid, const struct entry *e, int fd)
+{
+        _cleanup_(freep) char *name = NULL;
+        struct entry above;
+        int r;
+
+        if (is_listed(avoid, e))
+                return 1;
+        if (!e->is_mount_point || avoid->parent_fd < 0)
+                return 0;
+        r = mount_is_of_entry_in(fd, avoid->parent_fd, &name);
+        if (r <= 0 || entry_stat(&above, avoid->parent_fd, name) < 0)
+                return r < 0 ? r : 0;
+        return is_listed(avoid, &above);
+}
+
+void source_avoid_deinit(struct source_avoid *a)
+{
+        free(a->items);
+        *a = (struct source_avoid){ .parent_fd = -1 };
+}
+
+/* Return 1, 0, or -ENOMEM. */
+static int is_avoided(const struct source_dir *d, const struct entry *e)
+{
+        _cleanup_(fd_closep) int fd = -1;
+
+        if (e->is_mount_point)
+                fd = openat(d->fd, e->name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+        return source_avoids(d->source->avoid, e, fd);
 }
 
 /* Subvolumes look like directories, but their content is easily believed to be part of the backup when it is not. */
@@ -123,24 +150,6 @@ static void tell_of_subvolume(const struct source_dir *d, const struct entry *e)
                 return;
         path_show(d->path, e->name, shown, sizeof(shown));
         log_info("'%s' is a btrfs subvolume of its own and stays out; --multi-fs takes it in", shown);
-}
-
-static long mount_id(int fd)
-{
-        char path[64], line[128];
-        long id = -1;
-        FILE *info;
-
-        snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-        info = fopen(path, "re");
-        if (!info)
-                return -1;
-        while (id < 0 && fgets(line, sizeof(line), info)) {
-                if (str_starts(line, "mnt_id:"))
-                        id = strtol(line + strlen("mnt_id:"), NULL, 10);
-        }
-        fclose(info);
-        return id;
 }
 
 /* A FUSE mount lets nobody in but its owner, not even root, and not even to look at its own metadata. */
@@ -196,8 +205,15 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
                 r = look_at(d, n, ret, err);
                 if (r == SOURCE_VANISHED)
                         report_vanished(d->source->report, d->path, n->name);
-                else if (r < 0 || !entry_is_dir(ret) || !is_avoided(d->source, ret))
+                else if (r < 0 || !entry_is_dir(ret))
                         return r;
+                else if ((r = is_avoided(d, ret)) < 0)
+                        return err_oom(err);
+                /* A mount point is kept, empty, as others are. */
+                else if (r == 0 || ret->is_mount_point) {
+                        ret->content_omitted = ret->content_omitted || r > 0;
+                        return 0;
+                }
         }
         return SOURCE_END;
 }

@@ -14,19 +14,30 @@ struct filter;
 struct report;
 struct source;
 
-/* A directory that is never part of the source, wherever it is met: the destination itself. */
+/* Directories that are never part of the source, wherever they are met: the destination itself. */
 struct source_avoid {
-        dev_t dev;
-        ino_t ino;
+        struct source_avoided {
+                dev_t dev;
+                ino_t ino;
+        } * items; /* malloc'd */
+        size_t count;
+        int parent_fd; /* the directory that all of them are in; borrowed, -1 when there is none */
 };
+
+void source_avoid_deinit(struct source_avoid *a);
+
+/*
+ * Is @e one of them, or is it the root of a mount of something below one of them, which no way up leads to? @fd: of @e,
+ * may be O_PATH. Return 1, 0, or -ENOMEM.
+ */
+int source_avoids(const struct source_avoid *avoid, const struct entry *e, int fd);
 
 struct source_config {
         const char *path;            /* absolute; a symlink is followed */
         const struct filter *filter; /* borrowed */
         bool multi_fs;
-        const struct source_avoid *avoid; /* copied */
-        size_t avoid_count;
-        struct report *report; /* borrowed: told of what vanished and what stays out */
+        const struct source_avoid *avoid; /* borrowed for as long as the source is there; may be NULL */
+        struct report *report;            /* borrowed: told of what vanished and what stays out */
 };
 
 /* Open the root. An unreadable or missing one is an error of kind ERR_RUN. */
