@@ -304,27 +304,38 @@ static int run_workers(struct crew *c, struct err *err)
         return 0;
 }
 
-static void root_slot_init(struct crew_slot *s, int fd)
+/* Return 0 or -errno. */
+static int root_slot_init(struct crew_slot *s, int fd)
 {
         struct stat st;
 
         s->fd = fd;
         s->known = true;
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return;
+        if (fd < 0)
+                return 0;
+        if (fstat(fd, &st) < 0)
+                return -errno;
         s->dev = st.st_dev;
         s->ino = st.st_ino;
         s->mode = st.st_mode;
+        return 0;
 }
 
-static struct crew_dir *root_new(const struct crew_config *config)
+/* Return 0 or -errno. */
+static int root_new(struct crew_dir **ret, const struct crew_config *config)
 {
         const struct crew_child root = { .name = "", .data = config->root_data };
         struct crew_dir *d = dir_new(NULL, &root);
+        int r = d ? 0 : -ENOMEM;
 
-        for (int i = 0; d && i < CREW_TREES; i++)
-                root_slot_init(&d->slots[i], config->root_fds[i]);
-        return d;
+        for (int i = 0; r == 0 && i < CREW_TREES; i++)
+                r = root_slot_init(&d->slots[i], config->root_fds[i]);
+        if (r < 0) {
+                free(d);
+                return r;
+        }
+        *ret = d;
+        return 0;
 }
 
 int crew_run(const struct crew_config *config, struct err *err)
@@ -339,12 +350,11 @@ int crew_run(const struct crew_config *config, struct err *err)
         int r;
 
         crew_slots_init(&c.slots, config->descriptors, config->access);
-        root = root_new(config);
-        if (done_fd < 0 || !root) {
+        r = done_fd < 0 ? -EMFILE : root_new(&root, config);
+        if (r < 0) {
                 if (config->ops->forget)
                         config->ops->forget(config->root_data);
-                free(root);
-                return err_run(err, done_fd < 0 ? -EMFILE : -ENOMEM, "start work", NULL);
+                return err_run(err, r, "start work", NULL);
         }
         c.done_fd = done_fd;
         c.outstanding = 1;
