@@ -147,6 +147,10 @@ int rotation_run(struct destination *d, const struct options *o, struct report *
         int r = load(&file, d, o, err);
 
         *ret = (struct rotation_result){ .preserved = 0 };
+        /* It was right when rotation_check() looked. By now the run has touched something, which no wrong usage does.
+         */
+        if (r < 0 && err->kind == ERR_USAGE)
+                err->kind = ERR_RUN;
         if (r < 0)
                 return r;
         if (file.refusal)

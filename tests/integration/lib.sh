@@ -14,6 +14,7 @@ set -eu
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 judge=$here/judge
 export PYTHONDONTWRITEBYTECODE=1
+umask 022
 # The system's own where there is one: another user may not be allowed to enter the home that holds ours.
 PYTHON=/usr/bin/python3
 [ -x "$PYTHON" ] || PYTHON=$(command -v python3)
