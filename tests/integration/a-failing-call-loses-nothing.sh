@@ -1,7 +1,8 @@
 #!/bin/bash
 # a-failing-call-loses-nothing.sh [POINTS]: any single system call of a run fails, with one error or another. The run ends
 # with a message or with an exact copy; nothing is deleted that is still there, snapshots stay as they were, one that
-# exists is whole, and the next run heals.
+# exists is whole, and the next run heals. In order, of a small tree and of all that a run touches; any-call-may-fail.sh
+# draws by lot, from a larger tree.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
