@@ -5,8 +5,10 @@
 #include "base/ini.h"
 
 #include "base/err.h"
+#include "base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,29 +94,41 @@ int ini_read_text(const char *name, const char *text, ini_visitor handler, void 
         return 0;
 }
 
+/* A FIFO that nobody writes to is an empty file, not one to wait for; that of a shell's <(...) has its writer. */
+static int open_file(const char *file)
+{
+        int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+        if (fd >= 0 && fcntl(fd, F_SETFL, O_RDONLY) < 0) {
+                int code = errno;
+
+                fd_close(fd);
+                errno = code;
+                return -1;
+        }
+        return fd;
+}
+
 static int read_whole(const char *file, char **ret, struct err *err)
 {
         enum { FILE_MAX = 1 << 20 };
         _cleanup_(freep) char *text = malloc(FILE_MAX + 1);
-        FILE *stream;
-        size_t size;
+        _cleanup_(fd_closep) int fd = -1;
+        ssize_t size;
         int code;
 
         if (!text)
                 return err_oom(err);
-        stream = fopen(file, "re");
-        if (!stream) {
+        fd = open_file(file);
+        if (fd < 0) {
                 code = -errno;
                 err_usage(err, "cannot open configuration file '%s': %s", file, strerror(-code));
                 return err->code = code;
         }
-        errno = 0;
-        size = fread(text, 1, FILE_MAX + 1, stream);
-        code = ferror(stream) ? (errno ? errno : EIO) : 0;
-        fclose(stream);
-        if (code)
-                return err_usage(err, "cannot read configuration file '%s': %s", file, strerror(code));
-        if (size > FILE_MAX || memchr(text, '\0', size))
+        size = fd_read_full(fd, text, FILE_MAX + 1);
+        if (size < 0)
+                return err_usage(err, "cannot read configuration file '%s': %s", file, strerror((int)-size));
+        if (size > FILE_MAX || memchr(text, '\0', (size_t)size))
                 return err_usage(err, "'%s' is not a configuration file: it is too large or holds NUL bytes", file);
         text[size] = '\0';
         *ret = TAKE(text);

@@ -65,6 +65,11 @@ for option in --help -h --version; do
 done
 
 expect_status 0 run_backup --config=several.ini one
+# One is not waited for that nobody writes; that of the shell is read.
+mkfifo pipe.ini
+expect_status 2 timeout 30 "$RSB" --config=pipe.ini
+grep -q 'pipe.ini' "$tmp/err" || fail "a FIFO as configuration: $(cat "$tmp/err")"
+expect_status 0 run_backup --config=<(cat several.ini) one
 [ -e parent/latest/one ] || fail "the section was not run"
 expect_status 0 run_backup --config=several.ini -s "$tmp/parent/latest"
 [ "$(snapshots parent | wc -l)" = 1 ] || fail "the section was not found by its destination"
