@@ -119,8 +119,9 @@ static char *memory_path(void)
         _cleanup_(buf_deinit) struct buf path = { .data = NULL };
         int r;
 
+        /* Of several, as systemd.exec(5) lists them, the first. */
         if (directory && *directory == '/')
-                r = buf_puts(&path, directory);
+                r = buf_append(&path, directory, strcspn(directory, ":"));
         else if (geteuid() == 0)
                 r = buf_puts(&path, "/var/lib/rsync-system-backup");
         else if (state && *state == '/')

@@ -79,6 +79,19 @@ START_TEST(a_memory_that_people_edited_is_read_as_far_as_it_goes)
 }
 END_TEST
 
+START_TEST(of_several_state_directories_the_first_is_used)
+{
+        char several[sizeof(memory) + 16];
+
+        use_memory();
+        remember("/mnt/a", "uuid-1");
+        snprintf(several, sizeof(several), "%s:/dev/null/x", memory);
+        ck_assert_int_eq(setenv("STATE_DIRECTORY", several, 1), 0);
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_KNOWN);
+        remember("/mnt/a", "uuid-2");
+}
+END_TEST
+
 START_TEST(where_nothing_can_be_remembered_is_told)
 {
         struct err err = { .kind = ERR_NONE };
@@ -115,6 +128,7 @@ int main(void)
                 a_destination_is_new_known_or_on_another_disk,
                 a_hostile_name_forges_no_line,
                 a_memory_that_people_edited_is_read_as_far_as_it_goes,
+                of_several_state_directories_the_first_is_used,
                 where_nothing_can_be_remembered_is_told,
                 machine_and_filesystem_have_plain_names,
         };
