@@ -61,9 +61,20 @@ uint64_t report_get(const struct report *r, enum report_count count)
         return atomic_load_explicit(&r->counts[count], memory_order_relaxed);
 }
 
-void report_restart(struct report *r, enum report_count count)
+void report_restart(struct report *r)
 {
-        atomic_store(&r->counts[count], 0);
+        static const enum report_count seen[] = { REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED };
+
+        for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
+                atomic_store(&r->counts[seen[i]], 0);
+        atomic_store(&r->items, 0);
+        atomic_store(&r->vanished, 0);
+        atomic_store(&r->unsteady, 0);
+        atomic_store(&r->partial, false);
+        pthread_mutex_lock(&r->lock);
+        for (size_t i = 0; i < REPORT_LACKS; i++)
+                r->lacks[i].count = 0;
+        pthread_mutex_unlock(&r->lock);
 }
 
 void report_item(struct report *r, struct err *err)

@@ -77,8 +77,11 @@ DEFINE_FREEP(struct report, report_free)
 
 void report_add(struct report *r, enum report_count count, uint64_t n);
 uint64_t report_get(const struct report *r, enum report_count count);
-/* Begin again at 0: what is counted is gone through once more. */
-void report_restart(struct report *r, enum report_count count);
+/*
+ * The transfer goes through everything from the beginning (once more): what was found about single entries is
+ * forgotten, since it is found again where it still holds. What was done stays counted.
+ */
+void report_restart(struct report *r);
 
 /* One entry is lost or incomplete: log it, count it, mark the run partial, empty @err (which is of kind ERR_ITEM). */
 void report_item(struct report *r, struct err *err);

@@ -273,9 +273,7 @@ static int run_once(struct update *u, struct err *err)
         struct visit_task root, *data;
         int r;
 
-        report_restart(c->report, REPORT_ENTRIES);
-        report_restart(c->report, REPORT_BYTES);
-        report_restart(c->report, REPORT_UNSETTLED);
+        report_restart(c->report);
         r = update_root(u, &root, err);
         if (r < 0)
                 return r;

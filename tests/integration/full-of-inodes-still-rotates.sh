@@ -37,3 +37,18 @@ use_up_blocks
 rm "$source"/[234]
 expect_status 0 run_backup -b "$source" "$parent/latest"
 [ "$(ls "$parent/latest")" = 1 ] || fail "nothing was deleted: $(ls "$parent/latest")"
+
+# What could not be stored is counted once, however many attempts the room took; what only the first attempt could not
+# store, not at all.
+rm "$tmp/disk/blocks"
+echo 0 >"$source/0"
+expect_status 0 run_backup -b "$source" "$parent/latest"
+mount --bind "$source/1" "$parent/latest/0"
+mkdir "$parent/2020-01-01 00:00:00"
+head -c 1500000 /dev/urandom >"$parent/2020-01-01 00:00:00/large"
+use_up_blocks
+head -c 1000000 /dev/urandom >"$source/5"
+expect_status 23 run_backup -b -r --daily=1 "$source" "$parent/latest"
+cmp "$source/5" "$parent/latest/5" || fail "there was no second attempt: $(cat "$tmp/err")"
+grep -q ' 1 entry could not be' "$tmp/err" || fail "not counted once: $(cat "$tmp/err")"
+umount "$parent/latest/0"
