@@ -64,6 +64,7 @@ static int build(struct local *l, struct err *err)
         struct snapshot_config config = {
                 .from_fd = l->place.latest_fd,
                 .privileged = l->limits.privileged,
+                .without_temporaries = l->place.state.running && !l->d.config->options->backup,
                 .report = l->d.config->report,
                 .tick = progress_tick,
                 .tick_context = l->d.config->progress,

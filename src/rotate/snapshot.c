@@ -15,6 +15,7 @@
 #include "base/listing.h"
 #include "base/meta.h"
 #include "base/report.h"
+#include "base/temporary.h"
 #include "rotate/relocate.h"
 
 #include <dirent.h>
@@ -145,10 +146,16 @@ static int move_file(struct pair *p, const char *name, struct err *err)
 
 static int clone_names(struct pair *p, const struct listing *names, struct err *err)
 {
+        const struct snapshot_config *c = p->clone->config;
+        uint64_t count = 0;
+
         for (size_t i = 0; i < names->count; i++) {
                 const struct listing_name *n = names->names[i];
                 int r;
 
+                if (c->without_temporaries && temporary_is(n->name))
+                        continue;
+                count++;
                 if (is_directory(p->from, n))
                         r = clone_directory(p, n->name, err);
                 else if (p->clone->second_pass)
@@ -161,7 +168,7 @@ static int clone_names(struct pair *p, const struct listing *names, struct err *
                         return r;
         }
         if (!p->clone->second_pass)
-                report_add(p->clone->config->report, REPORT_SNAPSHOT, names->count);
+                report_add(c->report, REPORT_SNAPSHOT, count);
         return 0;
 }
 

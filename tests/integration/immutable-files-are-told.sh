@@ -70,3 +70,13 @@ grep -q "^warning: .*2001-01-02 00:00:00" "$tmp/err" || fail "the snapshot that 
 chattr -R -i "$parent"
 expect_status 0 run_backup -r --yearly=1 "$parent/latest"
 [ -z "$(find "$parent" -maxdepth 1 -name '2001*' -o -maxdepth 1 -name '.rsync-system-backup.*')" ] || fail "it is still there"
+
+# The copy that an ordinary user's snapshot gets lacks what he may not give; that is no reason to have no snapshot.
+prepare_for_user
+install -d -m 755 -o "$ordinary_user" "$tmp/own"
+as_user sh -c "mkdir $tmp/own/source && echo 1 >$tmp/own/source/file"
+expect_status 0 as_user "$RSB" -b --no-sudo "$tmp/own/source" "$tmp/own/parent/latest"
+setcap cap_net_raw+ep "$tmp/own/parent/latest/file"
+chattr +i "$tmp/own/parent/latest/file"
+expect_status 0 as_user "$RSB" -s --no-sudo "$tmp/own/parent/latest"
+cmp "$tmp/own/source/file" "$tmp/own/parent/$(snapshots "$tmp/own/parent")/file" || fail "the user's snapshot lacks a file"

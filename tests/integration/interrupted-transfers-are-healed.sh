@@ -32,6 +32,10 @@ cut() {
 }
 
 cut sub/3 sub/7
+# Half of a file, a directory on its way out, and a user's file that has almost such a name.
+head -c 100 "$source/sub/5" >"$parent/latest/sub/.rsync-system-backup.tmp-0123456789abcdef"
+mkdir -p "$parent/latest/.rsync-system-backup.tmp-fedcba9876543210/deep"
+echo mine | tee "$source/.rsync-system-backup.tmp-mine" >"$parent/latest/.rsync-system-backup.tmp-mine"
 expect_status 1 run_backup -s "$parent/latest"
 grep -q -e '--force' "$tmp/err" || fail "a snapshot of an interrupted transfer: $(cat "$tmp/err")"
 expect_status 1 run_backup -s -n "$parent/latest"
@@ -40,6 +44,8 @@ expect_status 0 run_backup -s --force "$parent/latest"
 forced=$(snapshots "$parent" | tail -n 1)
 [ "$forced" != "$complete" ] || fail "no snapshot was forced"
 grep -qx "incomplete $forced" "$state" || fail "the forced snapshot counts as complete"
+[ "$(cd "$parent/$forced" && find . -name '.rsync*')" = ./.rsync-system-backup.tmp-mine ] ||
+        fail "a forced snapshot has what was never whole: $(find "$parent/$forced" -name '.rsync*')"
 expect_status 0 run_backup -r --yearly=1 --prefer-recent "$parent/latest"
 [ -e "$parent/$complete" ] || fail "the newest complete snapshot was removed"
 [ -e "$parent/$forced" ] || fail "the newest snapshot was removed"
