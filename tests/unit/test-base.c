@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 START_TEST(hostile_names_are_shown_escaped)
@@ -16,6 +17,63 @@ START_TEST(hostile_names_are_shown_escaped)
         ck_assert_str_eq(out, "dir/new\\nline \\033[31m \\377 caf\xc3\xa9 \\'\\\\");
         path_show("/", "x\xe2\x80\xaey", out, sizeof(out));
         ck_assert_str_eq(out, "/x\\342\\200\\256y");
+}
+END_TEST
+
+START_TEST(only_valid_characters_that_print_are_shown_as_they_are)
+{
+        static const struct {
+                const char *name, *shown;
+        } rows[] = {
+                { "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x82", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x82" },
+                { "\xef\xbf\xbd\xf4\x8f\xbf\xbd", "\xef\xbf\xbd\xf4\x8f\xbf\xbd" },
+                /* Cut off, longer than need be, a surrogate, beyond the last one, no first byte. */
+                { "\xc3", "\\303" },
+                { "\xe2\x82", "\\342\\202" },
+                { "\xc1\xa9", "\\301\\251" },
+                { "\xe0\x81\xa9", "\\340\\201\\251" },
+                { "\xf0\x80\x81\xa9", "\\360\\200\\201\\251" },
+                { "\xed\xa0\x80", "\\355\\240\\200" },
+                { "\xf4\x90\x80\x80", "\\364\\220\\200\\200" },
+                { "\xf8\x88\x80\x80\x80", "\\370\\210\\200\\200\\200" },
+                /* C1 controls, marks that turn the direction or have no width, a byte order mark. */
+                { "\xc2\x9b", "\\302\\233" },
+                { "\xe2\x80\x8b", "\\342\\200\\213" },
+                { "\xe2\x80\x8f", "\\342\\200\\217" },
+                { "\xe2\x80\xa8", "\\342\\200\\250" },
+                { "\xe2\x81\xa6", "\\342\\201\\246" },
+                { "\xef\xbb\xbf", "\\357\\273\\277" },
+                { "\x01\a\b\t\n\v\f\r\x7f\"", "\\001\\a\\b\\t\\n\\v\\f\\r\\177\\\"" },
+        };
+        char out[64];
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                path_show(NULL, rows[i].name, out, sizeof(out));
+                ck_assert_str_eq(out, rows[i].shown);
+        }
+}
+END_TEST
+
+START_TEST(no_character_is_cut_in_two)
+{
+        static const char *const names[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8e\x82", "a\xf0\x9f\x8e\x82" };
+        char name[200], out[64];
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                name[0] = '\0';
+                while (strlen(name) + strlen(names[i]) < sizeof(name))
+                        strcat(name, names[i]);
+                for (size_t size = 12; size <= sizeof(out); size++) {
+                        _cleanup_(buf_deinit) struct buf again = { .data = NULL };
+
+                        path_show(NULL, name, out, size);
+                        ck_assert_uint_lt(strlen(out), size);
+                        ck_assert_uint_gt(strlen(out) + 2 * strlen(names[i]), size - 2);
+                        ck_assert_ptr_nonnull(strstr(out, "..."));
+                        ck_assert_int_eq(path_escape(&again, NULL, out), 0);
+                        ck_assert_str_eq(buf_text(&again), out);
+                }
+        }
 }
 END_TEST
 
@@ -30,11 +88,19 @@ END_TEST
 
 START_TEST(paths_are_made_plain)
 {
-        _cleanup_(freep) char *a = path_absolute("//usr/./lib//x/"), *b = path_absolute("/"), *p = path_parent("/x");
+        _cleanup_(freep) char *a = path_absolute("//usr/./lib//x/"), *b = path_absolute("/"), *p = path_parent("/x"),
+                              *q = path_parent("x"), *r = path_parent("/a/b"), *here = path_absolute("./a//.");
+        char expected[PATH_MAX + 8];
 
         ck_assert_str_eq(a, "/usr/lib/x");
         ck_assert_str_eq(b, "/");
         ck_assert_str_eq(p, "/");
+        ck_assert_str_eq(q, ".");
+        ck_assert_str_eq(r, "/a");
+        ck_assert_str_eq(path_base("a"), "a");
+        ck_assert_ptr_nonnull(getcwd(expected, PATH_MAX));
+        strcat(expected, "/a");
+        ck_assert_str_eq(here, expected);
 }
 END_TEST
 
@@ -50,6 +116,29 @@ START_TEST(errors_keep_the_reason_of_a_long_path)
         ck_assert(str_starts(err.text, "copy: cannot open 'xxx"));
         err_drop(&err, "test");
         ck_assert_int_eq(err.kind, ERR_NONE);
+}
+END_TEST
+
+START_TEST(what_will_fail_for_the_next_entry_too_ends_the_run)
+{
+        static const int ends[] = { ENOSPC,   EDQUOT,    EROFS,     EIO,    ENODEV, ENXIO,
+                                    ENOTCONN, ESHUTDOWN, ETIMEDOUT, ENOMEM, EMFILE, ENFILE };
+        static const int entry[] = { EACCES, EPERM, ENAMETOOLONG, ENOTSUP, ELOOP };
+        struct err err = { .kind = ERR_NONE };
+
+        for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+                ck_assert_int_eq(err_destination_at(&err, -ends[i], "write", "a", "b"), -ends[i]);
+                ck_assert_int_eq(err.kind, ERR_RUN);
+                err_clear(&err);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(entry); i++) {
+                ck_assert_int_eq(err_destination_at(&err, -entry[i], "write", "a", "b"), -entry[i]);
+                ck_assert_int_eq(err.kind, ERR_ITEM);
+                err_clear(&err);
+        }
+        ck_assert_int_eq(err_destination_at(&err, -EBUSY, "remove", "a", "b"), -EBUSY);
+        ck_assert_str_eq(err.hint, "is something mounted there?");
+        err_clear(&err);
 }
 END_TEST
 
@@ -124,6 +213,9 @@ int main(void)
         int failed;
 
         tcase_add_test(cases, hostile_names_are_shown_escaped);
+        tcase_add_test(cases, only_valid_characters_that_print_are_shown_as_they_are);
+        tcase_add_test(cases, no_character_is_cut_in_two);
+        tcase_add_test(cases, what_will_fail_for_the_next_entry_too_ends_the_run);
         tcase_add_test(cases, long_paths_lose_their_middle);
         tcase_add_test(cases, paths_are_made_plain);
         tcase_add_test(cases, errors_keep_the_reason_of_a_long_path);

@@ -104,6 +104,47 @@ START_TEST(where_nothing_can_be_remembered_is_told)
 }
 END_TEST
 
+static void expect_memory(const char *directory)
+{
+        char path[600];
+
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_NEW);
+        remember("/mnt/a", "uuid-1");
+        snprintf(path, sizeof(path), "%s/disks", directory);
+        ck_assert_msg(access(path, R_OK) == 0, "it is not in %s", path);
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_KNOWN);
+        ck_assert_int_eq(unlink(path), 0);
+}
+
+START_TEST(an_ordinary_user_remembers_at_home)
+{
+        enum { SOMEBODY = 12345 };
+        char home[512], place[700];
+
+        use_memory();
+        snprintf(home, sizeof(home), "%s", memory);
+        *strrchr(home, '/') = '\0';
+        *strrchr(home, '/') = '\0';
+        if (geteuid() == 0) {
+                ck_assert_int_eq(chmod(home, 0777), 0);
+                ck_assert_int_eq(seteuid(SOMEBODY), 0);
+        }
+        ck_assert_int_eq(unsetenv("STATE_DIRECTORY"), 0);
+        ck_assert_int_eq(setenv("HOME", home, 1), 0);
+        ck_assert_int_eq(setenv("XDG_STATE_HOME", "not/absolute", 1), 0);
+        snprintf(place, sizeof(place), "%s/.local/state/rsync-system-backup", home);
+        expect_memory(place);
+        snprintf(place, sizeof(place), "%s/x", home);
+        ck_assert_int_eq(setenv("XDG_STATE_HOME", place, 1), 0);
+        snprintf(place, sizeof(place), "%s/x/rsync-system-backup", home);
+        expect_memory(place);
+        ck_assert_int_eq(unsetenv("XDG_STATE_HOME"), 0);
+        ck_assert_int_eq(unsetenv("HOME"), 0);
+        remember("/mnt/a", "uuid-1");
+        ck_assert_int_eq(identity_recall("/mnt/a", "uuid-1"), IDENTITY_NEW);
+}
+END_TEST
+
 START_TEST(machine_and_filesystem_have_plain_names)
 {
         char machine[IDENTITY_SIZE], again[IDENTITY_SIZE], uuid[IDENTITY_SIZE];
@@ -130,6 +171,7 @@ int main(void)
                 a_memory_that_people_edited_is_read_as_far_as_it_goes,
                 of_several_state_directories_the_first_is_used,
                 where_nothing_can_be_remembered_is_told,
+                an_ordinary_user_remembers_at_home,
                 machine_and_filesystem_have_plain_names,
         };
 
