@@ -233,10 +233,12 @@ static int local_remove(struct destination *d, const char *name, struct err *err
 
         if (by_hand)
                 r = local_trash(l, name, trash);
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
                 return fail_removal(l, r, name, is_subvolume, err);
         state_drop_outcome(&l->place.state, name);
         l->state_changed = true;
+        if (r == -ENOENT) /* somebody was faster */
+                return 0;
         l->room_comes = l->room_comes || is_subvolume;
         return by_hand ? local_discard(l, trash, name, err) : 0;
 }
