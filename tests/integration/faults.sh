@@ -20,7 +20,7 @@ with_fault() {
         shift 3
 
         strace -f -qq -y -o "$tmp/trace" ${path:+-P "$path"} -e trace="$call" -e inject="$call:$what" \
-                "$RSB" --disable-notifications "$@"
+                "$RSB_PROGRAM" --disable-notifications "$@"
 }
 
 # was_injected: did the fault come about?
@@ -36,7 +36,7 @@ stop_at() {
 
         rm -f "$tmp/trace"
         strace -D -f -q -y -o "$tmp/trace" ${path:+-P "$path"} -e trace="$call" \
-                -e inject="$call:signal=STOP:when=$when" "$RSB" --disable-notifications "$@" >"$tmp/out" 2>"$tmp/err" &
+                -e inject="$call:signal=STOP:when=$when" "$RSB_PROGRAM" --disable-notifications "$@" >"$tmp/out" 2>"$tmp/err" &
         stopped=$!
         for _ in $(seq 1000); do
                 # A line for each thread, when it has stopped.
