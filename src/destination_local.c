@@ -132,14 +132,19 @@ static int sweep(struct local *l, struct err *err)
         return r;
 }
 
-/* A record is made before the snapshot has its name; a run that was cut off in between leaves one of nothing. */
+/*
+ * A record is made before the snapshot has its name; a run that was cut off in between leaves one of nothing. Nor is a
+ * path that somebody wrote there one of a snapshot.
+ */
 static void drop_stale_outcomes(struct local *l)
 {
         struct state *s = &l->place.state;
         struct entry e;
+        int64_t time;
 
         for (size_t i = s->outcome_count; i-- > 0;) {
-                if (entry_stat(&e, l->place.parent_fd, s->outcomes[i].name) == -ENOENT)
+                if (!names_parse(s->outcomes[i].name, &time) ||
+                    entry_stat(&e, l->place.parent_fd, s->outcomes[i].name) == -ENOENT)
                         state_drop_outcome(s, s->outcomes[i].name);
         }
 }

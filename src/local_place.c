@@ -146,9 +146,10 @@ int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 
 static int create_parent(struct local_place *p, struct err *err)
 {
-        if (mkdir(p->parent, 0700) < 0 && errno != EEXIST)
+        /* What somebody put there since it was missing, be it a symlink to elsewhere, was not looked at. */
+        if (mkdir(p->parent, 0700) < 0)
                 return err_run(err, -errno, "create directory", p->parent);
-        p->parent_fd = fd_open_directory(p->parent);
+        p->parent_fd = fd_open_at(AT_FDCWD, p->parent, O_DIRECTORY);
         if (p->parent_fd < 0)
                 return err_run(err, p->parent_fd, "open directory", p->parent);
         identity_filesystem(p->parent_fd, p->filesystem);

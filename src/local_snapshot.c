@@ -69,13 +69,18 @@ static int build(struct local *l, struct err *err)
                 .tick = progress_tick,
                 .tick_context = l->d.config->progress,
         };
+        struct entry made;
         int r = make_new(l);
 
         if (r < 0)
                 return err_run_at(err, r, "create directory", l->place.parent, LOCAL_PLACE_NEW);
         config.to_fd = fd = fd_open_at(l->place.parent_fd, LOCAL_PLACE_NEW, O_DIRECTORY);
-        if (fd < 0)
-                return err_run_at(err, fd, "open directory", l->place.parent, LOCAL_PLACE_NEW);
+        r = fd < 0 ? fd : entry_stat_fd(&made, fd);
+        /* Who may write in the parent could have exchanged it. */
+        if (r == 0 && l->limits.owner && made.uid != l->limits.uid)
+                r = -ESTALE;
+        if (r < 0)
+                return err_run_at(err, r, "open directory", l->place.parent, LOCAL_PLACE_NEW);
         progress_begin(l->d.config->progress, PROGRESS_SNAPSHOT, l->place.state.entries);
         r = snapshot_clone(&config, err);
         progress_end(l->d.config->progress);

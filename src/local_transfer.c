@@ -81,6 +81,7 @@ static struct timespec destination_now(const struct local *l, struct timespec no
 static int record_start(struct local *l, struct timespec now, struct err *err)
 {
         struct state *s = &l->place.state;
+        struct timespec started;
 
         /* From now on the parent is this destination's, even if the first transfer is cut off. */
         if (!same(s->latest, l->place.latest)) {
@@ -88,9 +89,13 @@ static int record_start(struct local *l, struct timespec now, struct err *err)
                 if (state_set(&s->latest, l->place.latest) < 0)
                         return err_oom(err);
         }
-        /* What an earlier run may have written half is suspect until a transfer is complete. */
-        if (!s->running)
-                s->running_since = earlier(destination_now(l, now));
+        /*
+         * What an earlier run may have written half is suspect until a transfer is complete. Should its clock have been
+         * ahead, so is what this one writes.
+         */
+        started = earlier(destination_now(l, now));
+        if (!s->running || timespec_compare(s->running_since, started) > 0)
+                s->running_since = started;
         s->running = true;
         return local_save_state(l, err);
 }
