@@ -30,7 +30,7 @@
  *        subvolume                both as btrfs does it
  *      storage/             state, lock, identity: what is remembered, held, recognised
  *      base/                err, report, log, stop, buf, arena, path, fd, ini, privileges; entry, xattr_at, listing,
- *                           meta, content: one file; crew, crew_slots: many directories at once
+ *                           meta, content, behind: one file; crew, crew_slots: many directories at once
  */
 #include "base/err.h"
 #include "base/log.h"

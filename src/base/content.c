@@ -2,9 +2,12 @@
  * Copy and compare in pieces of 256 KiB (they fit the L2 cache; larger ones measured no faster), extent by extent where
  * a file has holes. A file of 8 MiB and more does not push everything else out of the page cache: what was written is
  * sent to the disk one window behind the copying and then dropped from memory, what was read is dropped at once.
+ * Smaller files are followed by base/behind, and dropped where they were read unless they were in memory before: what
+ * changed a moment ago may well be in use.
  */
 #include "base/content.h"
 
+#include "base/behind.h"
 #include "base/fd.h"
 #include "base/stop.h"
 
@@ -12,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 enum {
         PIECE = 256 * 1024,
@@ -23,6 +27,7 @@ struct job {
         enum content_side failed;
         char *data, *other; /* PIECE bytes each; @other for comparing only */
         uint64_t flushed;   /* copy: up to here pages were dropped */
+        bool was_in_memory; /* copy: the first piece of @from */
 };
 
 static int fail(struct job *j, enum content_side side, int code)
@@ -72,6 +77,18 @@ static void drop_behind(struct job *j, uint64_t at, bool all)
                 (void)sync_file_range(c->to, (off_t)end, WINDOW, SYNC_FILE_RANGE_WRITE);
 }
 
+/* The first piece of a file, before reading ahead has brought anything: if it can be had without a disk, it was there.
+ */
+static bool read_from_memory(struct job *j, size_t want, uint64_t at)
+{
+        struct iovec piece = { .iov_base = j->data, .iov_len = want };
+
+        if (!j->config->behind || j->config->size >= WINDOW || at > 0)
+                return false;
+        j->was_in_memory = preadv2(j->config->from, &piece, 1, 0, RWF_NOWAIT) == (ssize_t)want;
+        return j->was_in_memory;
+}
+
 static int copy_stretch(struct job *j, uint64_t at, uint64_t end)
 {
         const struct content_config *c = j->config;
@@ -83,7 +100,9 @@ static int copy_stretch(struct job *j, uint64_t at, uint64_t end)
 
                 if (stop_requested())
                         return -ECANCELED;
-                n = fd_pread_full(c->from, j->data, want, (off_t)at);
+                n = (ssize_t)want;
+                if (!read_from_memory(j, want, at))
+                        n = fd_pread_full(c->from, j->data, want, (off_t)at);
                 if (n < 0)
                         return fail(j, CONTENT_SIDE_FROM, (int)n);
                 r = fd_pwrite_full(c->to, j->data, (size_t)n, (off_t)at);
@@ -125,6 +144,17 @@ int content_reflink(int from, int to)
         return ioctl(to, FICLONE, from) == 0 ? 0 : -errno;
 }
 
+static void leave_behind(const struct job *j)
+{
+        const struct content_config *c = j->config;
+
+        if (!c->behind || c->size >= WINDOW)
+                return;
+        if (!j->was_in_memory)
+                (void)posix_fadvise(c->from, 0, 0, POSIX_FADV_DONTNEED);
+        behind_follow(c->behind, c->to, c->size);
+}
+
 int content_copy(const struct content_config *config, enum content_side *ret_failed)
 {
         struct job j = { .config = config };
@@ -136,8 +166,10 @@ int content_copy(const struct content_config *config, enum content_side *ret_fai
         j.data = malloc(piece_size(config->size));
         if (j.data)
                 r = copy_stretches(&j);
-        if (r == 0)
+        if (r == 0) {
                 drop_behind(&j, config->size, true);
+                leave_behind(&j);
+        }
         free(j.data);
         *ret_failed = j.failed;
         return r;

@@ -3,6 +3,8 @@
 
 #include "base/util.h"
 
+struct behind;
+
 enum content_side { CONTENT_SIDE_FROM, CONTENT_SIDE_TO };
 
 enum {
@@ -11,11 +13,12 @@ enum {
 };
 
 struct content_config {
-        int from;       /* at offset 0, open for reading */
-        int to;         /* copy: an empty file, open for writing; compare: open for reading */
-        uint64_t size;  /* bytes to copy or to compare */
-        bool has_holes; /* look for holes in @from, and make them in @to */
-        bool from_disk; /* compare: read @to from the disk, not from memory */
+        int from;              /* at offset 0, open for reading */
+        int to;                /* copy: an empty file, open for writing; compare: open for reading */
+        uint64_t size;         /* bytes to copy or to compare */
+        bool has_holes;        /* look for holes in @from, and make them in @to */
+        struct behind *behind; /* copy: forgets the pages of small files; NULL: they stay in memory */
+        bool from_disk;        /* compare: read @to from the disk, not from memory */
         void (*progress)(void *context, uint64_t bytes); /* after each piece; may be NULL */
         void *context;
 };

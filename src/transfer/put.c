@@ -209,6 +209,7 @@ static int read_once(struct staged *s, int from, const struct entry *e, struct e
                 .to = s->fd,
                 .size = e->size,
                 .has_holes = e->blocks * 512 < e->size,
+                .behind = p->shared->behind,
                 .progress = count_copied,
                 .context = p->shared->report,
         };

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+struct behind;
 struct entry;
 struct err;
 struct limits;
@@ -22,6 +23,7 @@ struct put_shared {
         int latest_fd; /* the root of the tree */
         const struct limits *limits;
         struct report *report;
+        struct behind *behind;  /* the pages of files that were copied */
         atomic_bool no_reflink; /* these filesystems cannot share blocks */
 };
 

@@ -12,6 +12,7 @@
 #include "transfer/update.h"
 
 #include "base/arena.h"
+#include "base/behind.h"
 #include "base/crew.h"
 #include "base/entry.h"
 #include "base/err.h"
@@ -300,12 +301,12 @@ int update_run(const struct update_config *config, struct err *err)
                                     .latest_fd = config->to_fd, .limits = config->limits, .report = config->report } };
         int r = links_new(&u.links, err);
 
-        if (r < 0)
-                return r;
+        if (r == 0)
+                r = behind_new(&u.shared.behind, err);
         /* Once; again when a group had to move on the way, for those of its names that were visited before. */
-        do {
+        for (bool again = r == 0; again; again = r == 0 && links_take_moved(u.links))
                 r = run_once(&u, err);
-        } while (r == 0 && links_take_moved(u.links));
+        behind_free(u.shared.behind);
         links_free(u.links);
         return r;
 }
