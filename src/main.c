@@ -21,7 +21,8 @@
  *        update, visit            the walk over both trees
  *        reconcile, discard       one name: bring it in line, or remove it
  *        decide, verify           what has to happen to it
- *        put, links               hands; hard links
+ *        put, put_file, staged    hands: new inodes, their content, and their way to their names
+ *        links                    hard links
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved
