@@ -94,7 +94,7 @@ for error; do
         fails_to_read dir/file dir/file file openat 1
         fails_to_read dir/file dir/file "$source/dir/file" pread64 1
         fails_to_read dir/file dir/file "$source/dir/file" pread64 3
-        fails_to_read link '' link readlinkat 1
+        fails_to_read link '' "$source" readlinkat 1
         expect_status 0 run_backup -s "$parent/latest"
         grep -qx "incomplete $(snapshots "$parent" | tail -n 1)" "$own/state" || fail "a snapshot of it counts as complete"
         heal
@@ -102,7 +102,7 @@ done
 
 # What may not be read of the destination's own is replaced.
 change "$((count += 1))"
-expect_status 0 with_fault link readlinkat error=EPERM:when=2 -b "$source" "$parent/latest"
+expect_status 0 with_fault "$parent/latest" readlinkat error=EPERM:when=1 -b "$source" "$parent/latest"
 was_injected || fail "the symbolic link was not read again"
 same "$source" "$parent/latest"
 
