@@ -1,7 +1,7 @@
 /*
  * To be preloaded: allocation number $RSB_FAIL_ONE fails, or all from number $RSB_FAIL_ALL on. At the end the number of
- * allocations is written to the file $RSB_ALLOCATIONS. What the loader allocates before main() is neither counted nor
- * failed.
+ * allocations is written to the file $RSB_ALLOCATIONS. What the loader allocates before main(), and what is allocated
+ * after it (a build that measures coverage does), is neither counted nor failed.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -41,12 +41,25 @@ __attribute__((destructor)) static void end(void)
         const char *path = getenv("RSB_ALLOCATIONS");
         int fd;
 
-        is_counting = false;
         fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
         if (fd >= 0) {
                 dprintf(fd, "%lu\n", (unsigned long)count);
                 close(fd);
         }
+}
+
+static void stop_counting(void)
+{
+        is_counting = false;
+}
+
+/* Not registered before the first allocation of main(): what was registered last is called first. */
+static void stop_counting_after_main(void)
+{
+        static atomic_bool is_registered;
+
+        if (!atomic_exchange(&is_registered, true) && atexit(stop_counting) != 0)
+                abort();
 }
 
 static bool fails(void)
@@ -55,6 +68,7 @@ static bool fails(void)
 
         if (!is_counting)
                 return false;
+        stop_counting_after_main();
         number = atomic_fetch_add(&count, 1) + 1;
         if (number != fail_one && number < fail_all)
                 return false;
