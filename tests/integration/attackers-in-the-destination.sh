@@ -6,9 +6,10 @@
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
-need rsync strace setfacl setcap
+need rsync strace setfacl setcap timeout
 in_memory 200m
 umask 022
+rounds=${1:-2}
 
 # held CALL [options]: a run in which each of these system calls waits before it is done.
 held() {
@@ -117,3 +118,70 @@ for kind in fifo symlink; do
                 end
         done
 done
+
+# At full speed, on everything that a run looks for there: what lies outside is neither opened nor changed.
+make_outside() {
+        mkdir -p outside/dir/sub
+        echo 'not yours' | tee outside/file outside/dir/file outside/dir/sub/file >/dev/null
+}
+
+# change ROUND: so that there is something to make, to replace, to adjust and to remove.
+change() {
+        local i
+
+        for ((i = 0; i < 12; i++)); do
+                rm -rf "source/his/dir$i" "source/his/file$i"
+                (((i + $1) % 3 == 0)) && continue
+                mkdir -p "source/his/dir$i/sub"
+                echo "$1" | tee "source/his/file$i" "source/his/dir$i/file" "source/his/dir$i/sub/file" >/dev/null
+                (((i + $1) % 4 != 0)) || chmod 4755 "source/his/file$i"
+        done
+        chown -R "$ordinary_user:$ordinary_user" source/his/dir*
+}
+
+begin
+make_outside
+names=() pairs=()
+for ((i = 0; i < 12; i++)); do
+        names+=(-P "dir$i" -P "file$i")
+        pairs+=("dir$i" "aside-dir$i" "file$i" "aside-file$i")
+        as_user ln -sn "$tmp/outside/dir" "latest/his/aside-dir$i"
+        as_user ln -sn "$tmp/outside/file" "latest/his/aside-file$i"
+done
+watched=(outside outside/* outside/dir/* outside/dir/sub/*)
+before=$("$PYTHON" "$here/facts.py" outside)
+setpriv --pdeathsig KILL "$PYTHON" "$here/opened.py" "$tmp/opened" "${watched[@]}" >"$tmp/ready" &
+watcher=$!
+until grep -qs ready "$tmp/ready"; do
+        kill -0 $watcher 2>/dev/null || fail "nothing is watched"
+        sleep 0.05
+done
+cd latest/his
+setpriv --reuid="$ordinary_user" --regid="$ordinary_user" --clear-groups --no-new-privs --pdeathsig KILL \
+        "$PYTHON" "$here/attacker.py" "${pairs[@]}" >"$tmp/swaps" &
+attacker=$!
+cd "$tmp"
+for ((round = 1; round <= rounds; round++)); do
+        change "$round"
+        status=0
+        ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 timeout -k 5 120 strace -f -qq -o "$tmp/trace" "${names[@]}" \
+                -e trace=openat,openat2,mkdirat,unlinkat,linkat -e inject=openat,openat2,mkdirat,unlinkat,linkat:delay_enter=2000 \
+                "$RSB" --disable-notifications -b -s source parent/latest >"$tmp/out" 2>"$tmp/err" || status=$?
+        # What changes under its hands may be missing in a snapshot, which then does not come about.
+        case $status in
+        0 | 1 | 23) ;;
+        *) fail "status $status: $(cat "$tmp/err")" ;;
+        esac
+        for ((i = 0; i < 12; i++)); do
+                as_user ln -sn "$tmp/outside/dir" "latest/his/aside-dir$i" 2>/dev/null || true
+                as_user ln -sn "$tmp/outside/file" "latest/his/aside-file$i" 2>/dev/null || true
+        done
+done
+kill -TERM $attacker $watcher
+wait $attacker || fail "the attacker failed"
+wait $watcher || fail "the watcher failed"
+[ "$(cat "$tmp/swaps")" -gt 0 ] || fail "nothing ever changed places"
+[ ! -s "$tmp/opened" ] || fail "opened, and must not be: $(sort "$tmp/opened" | uniq -c)"
+after=$("$PYTHON" "$here/facts.py" outside)
+[ "$before" = "$after" ] || fail "something outside was changed: $(diff <(echo "$before") <(echo "$after"))"
+end

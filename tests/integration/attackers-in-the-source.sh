@@ -10,7 +10,7 @@ need rsync strace timeout
 in_memory 400m
 umask 022
 
-rounds=${1:-3}
+rounds=${1:-2}
 readonly attacker_user=65533
 # Outside of both trees: the victim's own, which the attacker cannot read.
 make_outside() {
