@@ -22,7 +22,7 @@
  *        reconcile, discard       one name: bring it in line, or remove it
  *        decide, verify           what has to happen to it
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
- *        links                    hard links
+ *        links, chains            hard links
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved

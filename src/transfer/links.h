@@ -4,7 +4,8 @@
  * A group is all names of one inode of the source. The first name that is visited leads: it is brought up to date like
  * any other entry. The others follow: they become links of the leader's inode.
  *
- * Memory: about 64 bytes and the name for each inode with several names, and the path of each directory that leads one.
+ * Memory: about 50 bytes and the name for each inode with several names, 30 more when it is in `latest` already, and
+ * the path of each directory that leads one.
  */
 #pragma once
 
