@@ -120,6 +120,7 @@ for kind in fifo symlink; do
 done
 
 # At full speed, on everything that a run looks for there: what lies outside is neither opened nor changed.
+# The links are relative, since there is no mount in the way of such.
 make_outside() {
         mkdir -p outside/dir/sub
         echo 'not yours' | tee outside/file outside/dir/file outside/dir/sub/file >/dev/null
@@ -142,11 +143,12 @@ change() {
 begin
 make_outside
 names=() pairs=()
+install -d -m 700 -o "$ordinary_user" lair
 for ((i = 0; i < 12; i++)); do
         names+=(-P "dir$i" -P "file$i")
-        pairs+=("dir$i" "aside-dir$i" "file$i" "aside-file$i")
-        as_user ln -sn "$tmp/outside/dir" "latest/his/aside-dir$i"
-        as_user ln -sn "$tmp/outside/file" "latest/his/aside-file$i"
+        pairs+=("dir$i" "$tmp/lair/dir$i" "file$i" "$tmp/lair/file$i")
+        ln -sT "../../../outside/dir" "lair/dir$i"
+        ln -sT "../../../outside/file" "lair/file$i"
 done
 watched=(outside outside/* outside/dir/* outside/dir/sub/*)
 before=$("$PYTHON" "$here/facts.py" outside)
@@ -172,10 +174,12 @@ for ((round = 1; round <= rounds; round++)); do
         0 | 1 | 23) ;;
         *) fail "status $status: $(cat "$tmp/err")" ;;
         esac
+        # Links that the run removed are put back, in the place of what the attacker got for them.
         for ((i = 0; i < 12; i++)); do
-                as_user ln -sn "$tmp/outside/dir" "latest/his/aside-dir$i" 2>/dev/null || true
-                as_user ln -sn "$tmp/outside/file" "latest/his/aside-file$i" 2>/dev/null || true
-        done
+                rm -rf "lair/dir$i" "lair/file$i"
+                ln -sT "../../../outside/dir" "lair/dir$i"
+                ln -sT "../../../outside/file" "lair/file$i"
+        done 2>/dev/null || true
 done
 kill -TERM $attacker $watcher
 wait $attacker || fail "the attacker failed"
