@@ -70,7 +70,7 @@ static int check_swapped(const struct local_place *p, const struct options *o, s
 static int go_up(int *fd, const struct entry *e, bool *ret_is_root)
 {
         int up = openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        struct entry above;
+        struct entry above = { .ino = 0 };
         int r = up < 0 ? -errno : entry_stat_fd(&above, up);
 
         *ret_is_root = r == 0 && entry_is_same_inode(e, &above) && mount_id(*fd) == mount_id(up);
@@ -87,7 +87,7 @@ static int is_inside(int start_fd, const struct source_avoid *avoid)
         int r = 0;
 
         while (r == 0 && !is_root) {
-                struct entry e;
+                struct entry e = { .ino = 0 };
 
                 r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
                 if (r == 0)
@@ -204,7 +204,7 @@ static int check_nested(const struct local_place *p, struct err *err)
         char shown[SHOWN_MAX];
 
         while (fd >= 0 && !is_root) {
-                struct entry e;
+                struct entry e = { .ino = 0 };
 
                 if (entry_stat_fd(&e, fd) < 0 || go_up(&fd, &e, &is_root) < 0)
                         return 0;

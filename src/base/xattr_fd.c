@@ -29,7 +29,7 @@ static int failure(void)
 ssize_t xattr_fd_list(int fd, char *list, size_t size)
 {
         ssize_t n = flistxattr(fd, list, size);
-        struct way way;
+        struct way way = { "" };
 
         if (n < 0 && is_only_found())
                 n = listxattr(find_way(&way, fd), list, size);
@@ -39,7 +39,7 @@ ssize_t xattr_fd_list(int fd, char *list, size_t size)
 ssize_t xattr_fd_get(int fd, const char *xattr, void *value, size_t size)
 {
         ssize_t n = fgetxattr(fd, xattr, value, size);
-        struct way way;
+        struct way way = { "" };
 
         if (n < 0 && is_only_found())
                 n = getxattr(find_way(&way, fd), xattr, value, size);
@@ -49,7 +49,7 @@ ssize_t xattr_fd_get(int fd, const char *xattr, void *value, size_t size)
 int xattr_fd_set(int fd, const char *xattr, const void *value, size_t size)
 {
         int r = fsetxattr(fd, xattr, value, size, 0);
-        struct way way;
+        struct way way = { "" };
 
         if (r < 0 && is_only_found())
                 r = setxattr(find_way(&way, fd), xattr, value, size, 0);
@@ -59,7 +59,7 @@ int xattr_fd_set(int fd, const char *xattr, const void *value, size_t size)
 int xattr_fd_remove(int fd, const char *xattr)
 {
         int r = fremovexattr(fd, xattr);
-        struct way way;
+        struct way way = { "" };
 
         if (r < 0 && is_only_found())
                 r = removexattr(find_way(&way, fd), xattr);

@@ -93,7 +93,7 @@ bool relocate_any(struct relocate *r)
 
 struct copy {
         int from_dirfd, to_dirfd;
-        const struct entry *e;
+        struct entry e; /* what is copied */
         unsigned meta_flags;
         struct arena *arena;
         char temporary[TEMPORARY_SIZE];
@@ -104,18 +104,18 @@ struct copy {
 /* Who may write in the directory could have put something else under the name that was looked at. */
 static int open_same(const struct copy *c)
 {
-        _cleanup_(fd_closep) int fd = fd_open_file_at(c->from_dirfd, c->e->name);
-        struct entry now;
+        _cleanup_(fd_closep) int fd = fd_open_file_at(c->from_dirfd, c->e.name);
+        struct entry now = { .ino = 0 };
         int r = fd < 0 ? fd : entry_stat_fd(&now, fd);
 
         if (r < 0)
                 return r;
-        return entry_is_same_inode(&now, c->e) ? TAKE_FD(fd) : -ESTALE;
+        return entry_is_same_inode(&now, &c->e) ? TAKE_FD(fd) : -ESTALE;
 }
 
 static int copy_content(struct copy *c)
 {
-        const struct entry *e = c->e;
+        const struct entry *e = &c->e;
         _cleanup_(fd_closep) int from = open_same(c);
         enum content_side side;
 
@@ -134,7 +134,7 @@ static int copy_content(struct copy *c)
 
 static int make_node(struct copy *c)
 {
-        const struct entry *e = c->e;
+        const struct entry *e = &c->e;
         int r;
 
         if (S_ISLNK(e->mode))
@@ -153,12 +153,12 @@ static int copy_metadata(struct copy *c)
         int r = entry_load_fd(&have, c->fd, c->temporary, c->arena, &failed);
 
         /* Found by name, as open_same() says. */
-        if (r == 0 && ((have.mode ^ c->e->mode) & S_IFMT || have.nlink != 1))
+        if (r == 0 && ((have.mode ^ c->e.mode) & S_IFMT || have.nlink != 1))
                 r = -ESTALE;
         if (r == 0)
-                r = meta_apply(c->fd, c->e, &have, c->meta_flags, &failed);
+                r = meta_apply(c->fd, &c->e, &have, c->meta_flags, &failed);
         c->ino = have.ino;
-        return r == 0 ? meta_set_mtime(c->fd, c->e->mtime) : r;
+        return r == 0 ? meta_set_mtime(c->fd, c->e.mtime) : r;
 }
 
 /* The copy, under its temporary name. */
@@ -168,11 +168,11 @@ static int make_copy(struct copy *c)
 
         temporary_name(c->temporary);
         c->fd = -1;
-        r = entry_is_file(c->e) ? copy_content(c) : make_node(c);
+        r = entry_is_file(&c->e) ? copy_content(c) : make_node(c);
         if (r == 0)
                 r = copy_metadata(c);
         /* The state says that all of `latest` is on the disk: so it has to be before it has its name. */
-        if (r == 0 && entry_is_file(c->e) && fsync(c->fd) < 0)
+        if (r == 0 && entry_is_file(&c->e) && fsync(c->fd) < 0)
                 r = errno_negative();
         fd_close(c->fd);
         return r;
@@ -182,12 +182,10 @@ static int make_copy(struct copy *c)
 static int copy_name(struct copy *c, const char *name)
 {
         const char *failed;
-        struct entry e;
-        int r = entry_load(&e, c->from_dirfd, name, c->arena, &failed);
+        int r = entry_load(&c->e, c->from_dirfd, name, c->arena, &failed);
 
         if (r < 0)
                 return r;
-        c->e = &e;
         r = make_copy(c);
         if (r == 0 && renameat(c->to_dirfd, c->temporary, c->to_dirfd, name) < 0)
                 r = errno_negative();
