@@ -22,8 +22,8 @@ import listing  # noqa: E402
 OLD = ("2020-01-01 00:00:00", "2021-01-01 00:00:00", "2021-06-01 00:00:00")
 PRESERVED = OLD[:2]
 OWN = ".rsync-system-backup"
-PLACES = ["source", "parent/latest"]
-OPTIONS = ["--disable-notifications", "--relaxed", "--yearly=3", "-vv", "-x", "/left-out"]
+DESTINATION = "parent/latest"  # which is that of a section
+OPTIONS = ["--disable-notifications", "--config=job.ini", "-vv", "-x", "/left-out", "-x", "+ a?*[!b]**"]
 
 # What cannot fail (brk tells where the end stays, poll allocates nothing for two descriptors), or is the C library's own:
 # its threads do not end by an error.
@@ -53,6 +53,15 @@ def acl():
     return b"\2\0\0\0" + b"".join(tag.to_bytes(2, "little") + permissions.to_bytes(2, "little") +
                                   (identity & 0xffffffff).to_bytes(4, "little")
                                   for tag, permissions, identity in entries)
+
+
+def make_configuration():
+    """One of every kind that a run reads."""
+    here = os.getcwd()
+    write("job.ini", "[job]\nsource = %s/source\ndestination = %s/parent/latest\nrelaxed = yes\nyearly = 1 + 2\n"
+          "exclude = *.nothing\n    /nowhere/\n[other]\ndestination = /nowhere/latest\n" % (here, here))
+    write(os.path.join(os.environ["HOME"], ".rotate-backups.ini"),
+          "[%s/p*]\nhourly = 24\ninclude-list = 2*, 1999*\nexclude-list = 1998*\n" % here)
 
 
 def make_source():
@@ -114,10 +123,11 @@ class Scene:
 
     def __init__(self, program):
         self.program = program
+        make_configuration()
         make_source()
         for name in OLD:
             write("source/dated", name)
-            self.clean_run("-b", "-s", *PLACES)
+            self.clean_run("-b", "-s", DESTINATION)
             os.rename("parent/" + [made for made in snapshots() if made not in OLD][0], "parent/" + name)
         change_source()
         os.makedirs("parent/%s.trash-1/deep" % OWN)
@@ -145,7 +155,7 @@ class Scene:
     def disturbed_run(self, before, environment=None):
         """Its status."""
         with open("out", "wb") as out, open("err", "wb") as err:
-            started = subprocess.Popen([*before, self.program, *OPTIONS, *PLACES], stdout=out, stderr=err,
+            started = subprocess.Popen([*before, self.program, *OPTIONS, DESTINATION], stdout=out, stderr=err,
                                        env={**os.environ, **(environment or {})}, preexec_fn=on_one_cpu,
                                        start_new_session=True)
             try:
@@ -180,7 +190,7 @@ class Scene:
             raise Failure("rotation has removed what is to be preserved")
 
     def heal(self):
-        self.clean_run("-b", *PLACES)
+        self.clean_run("-b", DESTINATION)
         latest = listing.listing("parent/latest")
         expect_same(self.wanted, latest, "latest, after the next run,")
         left = [name for name in os.listdir("parent") if name.startswith(OWN + ".")]
