@@ -118,5 +118,3 @@ fails_to_write '' syncfs 2
 fails_to_write '' renameat2 1
 error=EROFS
 fails_to_write '' pwrite64 2
-fails_to_write "$parent/latest/dir" mkdirat 1
-fails_to_write "$own.new" mkdirat 1

@@ -33,8 +33,8 @@ fresh() {
         echo new >source/new/one
 }
 
-# swapped STATUS WHERE CALL WHEN COMMAND: WHERE is the path of what is open, or the name that the call is given. The command is done right behind that call;
-# the run ends with that status.
+# swapped STATUS WHERE CALL WHEN COMMAND [CHECK]: WHERE is the path of what is open, or the name that the call is given. The command is done right behind that call;
+# the run ends with that status, and then CHECK holds.
 swapped() {
         local status=$1 path=$2 call=$3 when=$4
 
@@ -43,6 +43,7 @@ swapped() {
         stop_at "$path" "$call" "$when" -b "$tmp/source" "$tmp/parent/latest"
         eval "$5"
         go_on "$status"
+        eval "${6:-}" || fail "not so: $*"
         [ "$before" = "$("$PYTHON" "$here/facts.py" outside)" ] || fail "something outside was touched: $*"
         ! grep -rq secret parent || fail "something outside was read: $*"
         frozen parent
@@ -53,11 +54,13 @@ swapped() {
 }
 
 # A group of hard links whose first name becomes another file: before it is read, in the middle, and after it.
-for at in 'file statx 1' 'file openat 1' "$tmp/source/dir/file pread64 1" "$tmp/source/dir/file pread64 2"; do
+for at in 'file statx 1' 'file openat 1' "$tmp/source/dir/file pread64 1" "$tmp/source/dir/file pread64 3"; do
         read -r path call when <<<"$at"
-        swapped 0 "$path" "$call" "$when" 'rm source/dir/file && echo other >source/dir/file'
-        swapped 0 "$path" "$call" "$when" 'echo other >new && mv new source/dir/hard'
+        swapped 0 "$path" "$call" "$when" 'rm source/dir/file && echo other >source/dir/file' \
+                'cmp source/dir/hard parent/latest/dir/hard && cmp source/dir/zzz parent/latest/dir/zzz'
 done
+swapped 0 "$tmp/source/dir/file" pread64 1 'echo other >new && mv new source/dir/hard' \
+        'cmp source/dir/file parent/latest/dir/file && cmp source/dir/zzz parent/latest/dir/zzz'
 # Shorter, longer, and other content of the same size while it is read.
 swapped 0 "$tmp/source/dir/file" pread64 1 'truncate -s 100 source/dir/file'
 swapped 0 "$tmp/source/dir/file" pread64 2 'truncate -s 0 source/dir/file'
@@ -69,11 +72,13 @@ for kind in 'mkfifo source/special' 'mknod source/special c 1 9' 'ln -s ../outsi
         swapped 0 special statx 1 "rm source/special && $kind"
 done
 # A directory that was listed, is removed, moved, or turns into a symlink, before it is opened or while it is read.
-for at in 'source/dir/deep getdents64 1' 'source/dir getdents64 1' 'source/dir/deep newfstatat 1'; do
-        read -r path call when <<<"$at"
-        swapped 0 "$tmp/$path" "$call" "$when" 'rm -r source/dir/deep'
-        swapped 0 "$tmp/$path" "$call" "$when" 'mv source/dir/deep moved && ln -s ../../outside/dir source/dir/deep'
-        swapped 0 "$tmp/$path" "$call" "$when" 'mv source/dir/deep moved && mkfifo source/dir/deep'
-        swapped 0 "$tmp/$path" "$call" "$when" 'mv source/dir moved && mv source/new source/dir'
+swapped 0 "$tmp/source/dir/deep" getdents64 1 'rm -r source/dir/deep'
+swapped 0 "$tmp/source/dir/deep" getdents64 1 'mv source/dir/deep moved && mkfifo source/dir/deep'
+rm -rf moved
+for at in 'source/dir/deep getdents64' 'source/dir getdents64'; do
+        read -r path call <<<"$at"
+        swapped 0 "$tmp/$path" "$call" 1 'mv source/dir/deep moved && ln -s ../../outside/dir source/dir/deep'
+        rm -rf moved
+        swapped 0 "$tmp/$path" "$call" 1 'mv source/dir moved && mv source/new source/dir'
         rm -rf moved
 done
