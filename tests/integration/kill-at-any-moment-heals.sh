@@ -20,7 +20,7 @@ mkdir -m 700 "$source" "$parent"
 RANDOM=$rounds
 
 backup() {
-        run_backup --relaxed --minutely=2 --hourly=1 "$source" "$parent/latest"
+        run_backup --relaxed --minutely=2 --hourly=1 "$name" "$parent/latest"
 }
 
 # What the run has to sweep, and a snapshot that the scheme removes.
@@ -73,7 +73,7 @@ kill_at_call() {
         IFS='|' read -r stage path call most <<<"${stages[$1 % ${#stages[@]}]}"
         hits[$stage]=${hits[$stage]:-0}
         with_fault "$path" "$call" "signal=KILL:when=$((RANDOM % most + 1))" \
-                --relaxed --minutely=2 --hourly=1 "$source" "$parent/latest" >"$tmp/out" 2>&1 &
+                --relaxed --minutely=2 --hourly=1 "$name" "$parent/latest" >"$tmp/out" 2>&1 &
         wait $! 2>/dev/null || [ $? != 137 ] || hits[$stage]=$((hits[$stage] + 1))
 }
 
@@ -81,11 +81,17 @@ kill_at_call() {
 kill_at_moment() {
         local delay=$((whole * ($1 % rounds + 1) / rounds)) pid
 
-        "$RSB" --relaxed --hourly=1 --minutely=2 "$source" "$parent/latest" >"$tmp/out" 2>&1 &
+        "$RSB" --relaxed --hourly=1 --minutely=2 "$name" "$parent/latest" >"$tmp/out" 2>&1 &
         pid=$!
         sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
         kill -KILL $pid 2>/dev/null || true
         wait $pid 2>/dev/null || true
+}
+
+# The same source by another name has no last transfer to refer to: then only suspicion finds what is lost.
+call_it_otherwise() {
+        name=$tmp/source-$1
+        ln -sfn source "$name"
 }
 
 # What a transfer that did not end has written: inodes of `latest` that are no snapshot's, with a ctime since then.
@@ -117,6 +123,7 @@ case $how in
 calls) need_tracing ;;
 *) how=moment ;;
 esac
+call_it_otherwise 0
 prepare 0
 before=$(date +%s%N)
 expect_status 0 backup
@@ -135,6 +142,7 @@ for ((round = 1; round <= rounds; round++)); do
         expect_status 0 backup
         same "$source" "$parent/latest"
         same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
+        call_it_otherwise "$round"
         frozen "$parent" --gone-ok
         left=$(find "$parent" -name '.rsync-system-backup.*')
         [ -z "$left" ] || fail "after a whole run this is left: $left"

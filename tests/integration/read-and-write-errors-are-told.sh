@@ -44,18 +44,23 @@ names() {
         (cd "$parent/latest/${1:-.}" && find . -type d -printf '%y %p\n' -o -printf '%y %p %s\n' | grep -v -e /gone | LC_ALL=C sort)
 }
 
+# held PATH: what `latest` has there.
+held() {
+        [ -z "$1" ] || if [ -d "$parent/latest/$1" ]; then names "$1"; else cksum "$parent/latest/$1"; fi
+}
+
 # fails_to_read SHOWN KEPT PATH CALL WHEN: SHOWN is named as what could not be read; below KEPT of `latest` (nowhere when
 # empty) nothing has changed.
 fails_to_read() {
         local shown=$1 kept=$2 before
 
         change "$((count += 1))"
-        before=$([ -z "$kept" ] || cksum "$parent/latest/$kept" 2>&1 || names "$kept")
+        before=$(held "$kept")
         expect_status 23 with_fault "$3" "$4" "error=$error:when=$5" -b "$source" "$parent/latest"
         was_injected || fail "the fault did not come about: $*"
         grep -q "^warning: .*'$shown': ${texts[$error]}" "$tmp/err" || fail "it is not told ($*): $(cat "$tmp/err")"
         grep -q 'incomplete: 1 entry could not be read' "$tmp/err" || fail "the end does not tell: $(cat "$tmp/err")"
-        [ -z "$kept" ] || [ "$before" = "$(cksum "$parent/latest/$kept" 2>&1 || names "$kept")" ] ||
+        [ "$before" = "$(held "$kept")" ] ||
                 fail "what could not be read has changed ($*)"
         [ "$(cat "$parent/latest/rest")" = "$count" ] || fail "the rest was not done ($*)"
         grep -qx 'partial yes' "$own/state" || fail "the transfer counts as complete ($*)"
