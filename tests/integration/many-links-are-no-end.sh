@@ -50,6 +50,8 @@ expect_status 0 run_backup -v -b -s "$source" "$parent/latest"
 [ "$(grep -cv '^snapshot' "$tmp/out")" = 0 ] || fail "there was something left to heal: $(cat "$tmp/out")"
 frozen "$parent"
 "$PYTHON" "$judge/frozen.py" shared "$parent/$newest" "$parent/latest" || fail "the new inode is not shared"
+"$PYTHON" "$judge/frozen.py" shared "$parent/$newest" "$parent/$(snapshots "$parent" | tail -n 1)" ||
+        fail "a later snapshot does not link to the new inode"
 
 # In the transfer: a fourth name for a group that is full.
 rm -r "$tmp/disk/more"

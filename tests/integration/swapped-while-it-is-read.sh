@@ -61,11 +61,15 @@ for at in 'file statx 1' 'file openat 1' "$tmp/source/dir/file pread64 1" "$tmp/
 done
 swapped 0 "$tmp/source/dir/file" pread64 1 'echo other >new && mv new source/dir/hard' \
         'cmp source/dir/file parent/latest/dir/file && cmp source/dir/zzz parent/latest/dir/zzz'
-# Shorter, longer, and other content of the same size while it is read.
-swapped 0 "$tmp/source/dir/file" pread64 1 'truncate -s 100 source/dir/file'
-swapped 0 "$tmp/source/dir/file" pread64 2 'truncate -s 0 source/dir/file'
-swapped 0 "$tmp/source/dir/file" pread64 1 'head -c 300000 /dev/urandom >>source/dir/file'
-swapped 0 "$tmp/source/dir/file" pread64 1 'head -c 600000 /dev/urandom | dd of=source/dir/file conv=notrunc status=none'
+# Shorter, longer, and other content of the same size while it is read: then it is read again.
+swapped 0 "$tmp/source/dir/file" pread64 1 'truncate -s 100 source/dir/file' \
+        'cmp source/dir/file parent/latest/dir/file'
+swapped 0 "$tmp/source/dir/file" pread64 2 'truncate -s 0 source/dir/file' \
+        'cmp source/dir/file parent/latest/dir/file'
+swapped 0 "$tmp/source/dir/file" pread64 1 'head -c 300000 /dev/urandom >>source/dir/file' \
+        'cmp source/dir/file parent/latest/dir/file'
+swapped 0 "$tmp/source/dir/file" pread64 1 'head -c 600000 /dev/urandom | dd of=source/dir/file conv=notrunc status=none' \
+        'cmp source/dir/file parent/latest/dir/file'
 # Something else in the place of a file that was looked at, and is opened next.
 for kind in 'mkfifo source/special' 'mknod source/special c 1 9' 'ln -s ../outside/file source/special' \
         'ln -s /dev/zero source/special' 'mkdir source/special' 'ln -s nowhere source/special' ':'; do
