@@ -8,6 +8,7 @@ measured beside for what it does too. Needs root.
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -17,8 +18,7 @@ import memory
 import measure
 
 STYLE = """
-set terminal svg size 800,330 enhanced background "white" font "sans,12"
-set output "{output}"
+set terminal svg size 800,360 enhanced background "white" font "sans,12"
 set multiplot layout 1,2
 set style data linespoints
 set style line 1 lc rgb "#1b6ca8" lw 2 pt 7 ps 0.5
@@ -27,25 +27,27 @@ set style line 3 lc rgb "#8659b0" lw 2 pt 7 ps 0.5
 set style line 4 lc rgb "#999999" lw 1.5 pt 6 ps 0.5
 set style line 5 lc rgb "#c0863c" lw 1.5 pt 6 ps 0.5
 set border 3
-set key samplen 2 spacing 0.9
+set key below samplen 2 width -2
+set format x "%.0s %c"
 set grid back lc rgb "#dddddd"
 set tics nomirror
 set logscale x
+unset mxtics
 """
 
 FILES = """
 $data << END
 {data}
 END
-set key left top reverse Left opaque
 set xlabel "files"
-set format x "10^{{%T}}"
 set logscale y
+unset mytics
 set format y "%g"
 set title "time, 1 = unchanged run, {smallest} files"
 plot $data using 1:2 ls 1 title "first backup", '' using 1:3 ls 2 title "unchanged run", \\
      '' using 1:4 ls 3 title "snapshot", '' using 1:6 ls 4 title "rsync, first", '' using 1:7 ls 5 title "rsync, unchanged"
 unset logscale y
+unset mytics
 set yrange [0:*]
 set title "peak memory, MiB"
 plot $data using 1:8 ls 1 title "first backup", '' using 1:9 ls 2 title "unchanged run", \\
@@ -56,7 +58,6 @@ SNAPSHOTS = """
 $data << END
 {data}
 END
-set key left top reverse Left opaque
 set xlabel "snapshots"
 set yrange [0:2.5]
 set title "time, 1 = with one snapshot"
@@ -67,16 +68,32 @@ plot $data using 1:5 ls 1 title "unchanged run", '' using 1:6 ls 2 title "snapsh
 """
 
 
-def draw(output, script, **values):
-    text = STYLE.format(output=output) + script.format(**values)
-    subprocess.run(["gnuplot"], input=text, text=True, check=True)
+def draw(output, script, rows, **values):
+    data = "\n".join(" ".join(f"{value:g}" for value in row) for row in rows)
+    text = STYLE + script.format(data=data, **values)
+    drawn = subprocess.run(["gnuplot"], input=text, text=True, check=True, stdout=subprocess.PIPE).stdout
+    with open(output, "w") as file:
+        # Half of it is indentation and shapes of points that are not used.
+        drawn = re.sub(r"<(\w+) [^>]*id='gpPt(?![56]')[^>]*>\s*", "", drawn)
+        file.write(re.sub(r"\s*\n\s*", "\n", drawn))
     print(f"drawn: {output}, {os.path.getsize(output)} bytes")
 
 
+def draw_files(output, rows):
+    unit = rows[0][2]
+    draw(output, FILES, [[n, *(v / unit for v in values[:6]), *values[6:]] for n, *values in rows],
+         smallest=f"{rows[0][0]:,}")
+
+
+def draw_snapshots(output, rows):
+    draw(output, SNAPSHOTS, [[n, *(v / rows[0][i + 1] for i, v in enumerate(values[:3])), *values[3:]]
+                             for n, *values in rows])
+
+
 def show(title, names, rows):
-    print(f"\n{title:>10}" + "".join(f"{name:>18}" for name in names))
+    print(f"\n{title:>10}" + "".join(f"{name:>20}" for name in names))
     for first, *values in rows:
-        print(f"{memory.number(first):>10}" + "".join(f"{value:18.2f}" for value in values), flush=True)
+        print(f"{memory.number(first):>10}" + "".join(f"{value:20.2f}" for value in values), flush=True)
 
 
 def by_files(program, sizes):
@@ -175,15 +192,11 @@ def main():
     machine, output = measure.Machine(), os.path.realpath(options.output)
     rows = by_files(options.program, steps(options.max, 10000, [3]))
     names = memory.PHASES + ["rsync first", "rsync unchanged"]
-    show("files", [f"{name}, {unit}" for unit in ("s", "M") for name in names], rows)
-    unit = rows[0][2]
-    data = [[n, *(v / unit for v in values[:6]), *values[6:]] for n, *values in rows]
-    draw(output + "/growth-files.svg", FILES, data="\n".join(" ".join(f"{v:g}" for v in row) for row in data),
-         smallest=f"{rows[0][0]:,}")
+    show("files", [f"{name}, {unit}" for unit in ("s", "MiB") for name in names], rows)
+    draw_files(output + "/growth-files.svg", rows)
     rows = by_snapshots(options.program, options.files, steps(options.snapshots, 1, [2, 5]))
-    show("snapshots", [f"{name}, {unit}" for unit in ("s", "M") for name in ("unchanged", "snapshot", "removal")], rows)
-    data = [[n, *(v / rows[0][i + 1] for i, v in enumerate(values[:3])), *values[3:]] for n, *values in rows]
-    draw(output + "/growth-snapshots.svg", SNAPSHOTS, data="\n".join(" ".join(f"{v:g}" for v in row) for row in data))
+    show("snapshots", [f"{name}, {unit}" for unit in ("s", "MiB") for name in ("unchanged", "snapshot", "removal")], rows)
+    draw_snapshots(output + "/growth-snapshots.svg", rows)
     print(f"\n{machine}")
 
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,11 +32,19 @@ def run(*command, peak=False, **options):
             # What Python sees would be at least its own size: a new program starts with the peak of who started it.
             command = ["time", "--quiet", "--format=%M", "--output=" + told.name, *command]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                                   **options)
+        try:
+            messages = process.communicate()[1]
+        except BaseException:
+            # All of them, or what is still at work would keep our filesystems busy.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode != 0:
-            sys.stderr.buffer.write(done.stderr)
-            sys.exit(f"failed with {done.returncode}: {' '.join(command)}")
+        if process.returncode != 0:
+            sys.stderr.buffer.write(messages)
+            sys.exit(f"failed with {process.returncode}: {' '.join(command)}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Cost(wall, cpu, int(told.read()) if peak else 0)
 
@@ -109,6 +118,7 @@ def workplace():
     if os.geteuid() != 0 or ctypes.CDLL(None).unshare(clone_newns) != 0:
         sys.exit("filesystem images of our own need root")
     quietly("mount", "--make-rprivate", "/")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="rsb-bench.") as top:
         os.environ["STATE_DIRECTORY"] = top + "/state"
         yield top
