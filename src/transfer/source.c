@@ -176,8 +176,12 @@ static int look_at(struct source_dir *d, const struct listing_name *n, struct en
                 *ret = (struct entry){ .name = n->name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
                 return 0;
         }
-        if (has_vanished(d, n->name, r))
-                return SOURCE_VANISHED;
+        /* A name may be gone for a moment: then what has it now counts. */
+        if (r == -ENOENT) {
+                r = entry_stat(ret, d->fd, n->name);
+                if (r == -ENOENT)
+                        return SOURCE_VANISHED;
+        }
         ret->name = n->name;
         if (r < 0)
                 return err_item_at(err, r, "read the metadata of", d->path, n->name);
