@@ -1,6 +1,6 @@
 #!/bin/bash
 # live-systems-are-backed-up.sh [RUNS]: while files vanish, grow, shrink and change their type and directories are moved
-# about, each run ends with status 0, what is quiet is exact in its snapshot, a file is never a mixture of two, older
+# about, each run ends well, what is quiet is exact in its snapshot, a file is never a mixture of two, older
 # snapshots stay as they are, and nothing outside of the source is read. When it is quiet again one run is exact.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
@@ -27,18 +27,27 @@ is_alive() {
         [ "$now" != "$last" ] || fail "the live system has died"
         last=$now
 }
+# backed_up OPTIONS: all that it may miss is a file that was removed and made again between two looks at it.
+backed_up() {
+        status=0
+        run_backup "$@" source parent/latest >out 2>err || status=$?
+        [ $status = 0 ] && return
+        [ $status = 23 ] || fail "status $status on a live system: $(cat err)"
+        ! grep '^warning: cannot' err | grep -v 'No such file or directory$' || fail "a live system is no failure"
+}
 until [ -e source/whole/7 ]; do
         is_alive
 done
 for ((run = 0; run < runs; run++)); do
         # A snapshot takes its second; most changes are met by transfers alone.
-        expect_status 0 run_backup -b source parent/latest
-        expect_status 0 run_backup -b source parent/latest
+        backed_up -b
+        backed_up -b
         is_alive
         if ((run % 3 == 2)); then
-                expect_status 0 run_backup --relaxed --minutely=3 source parent/latest
+                backed_up --relaxed --minutely=3
                 newest=$(snapshots parent | tail -n 1)
-                grep -qx "complete $newest" parent/.rsync-system-backup/state || fail "the snapshot counts as incomplete"
+                [ $status = 23 ] || grep -qx "complete $newest" parent/.rsync-system-backup/state ||
+                        fail "the snapshot counts as incomplete"
                 same source/quiet "parent/$newest/quiet"
                 "$PYTHON" "$judge/chaos.py" check "parent/$newest" || fail "a file was torn"
                 ! grep -rq secret --devices=skip "parent/$newest/live" || fail "something outside was read"
