@@ -30,8 +30,10 @@
  *        remove                   removing one
  *        subvolume                both as btrfs does it
  *      storage/             state, lock, identity: what is remembered, held, recognised
- *      base/                err, report, log, stop, buf, arena, path, fd, ini, privileges; entry, xattr_at, listing,
- *                           meta, content, behind: one file; crew, crew_slots: many directories at once
+ *      base/                err, report, log, stop, buf, arena, memory, path, fd, ini, privileges
+ *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
+ *        crew, crew_slots         many directories at once
+ *        mount                    what is mounted where
  */
 #include "base/err.h"
 #include "base/log.h"

@@ -5,6 +5,7 @@
 #include "base/behind.h"
 
 #include "base/err.h"
+#include "base/memory.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,8 +15,9 @@
 enum {
         FILES_MAX = 64,
         BATCH_BYTES = 8 * 1024 * 1024,
-        /* So much of a run is left in memory: a nightly one seldom has more, and to read it again is cheap then. */
-        LENIENT_BYTES = 64 * 1024 * 1024,
+        /* This part of all memory is left to a run: a nightly one seldom takes more, and following behind costs a fifth
+         * of the processor time. */
+        LENIENT_PART = 16,
 };
 
 struct batch {
@@ -25,10 +27,11 @@ struct batch {
 };
 
 struct behind {
-        pthread_mutex_t lock; /* guards everything but files_max */
+        pthread_mutex_t lock; /* guards all but the last two, which stay as they are */
         uint64_t bytes;
         struct batch filling, sent;
         unsigned files_max;
+        uint64_t lenient_bytes;
 };
 
 int behind_new(struct behind **ret, struct err *err)
@@ -39,6 +42,7 @@ int behind_new(struct behind **ret, struct err *err)
         if (!b)
                 return err_oom(err);
         pthread_mutex_init(&b->lock, NULL);
+        b->lenient_bytes = memory_limit() / LENIENT_PART;
         b->files_max = FILES_MAX;
         /* Three batches can be open; most descriptors are for directories. */
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 12 < FILES_MAX)
@@ -82,7 +86,7 @@ static bool gather(struct behind *b, int fd, uint64_t size)
         int copy;
 
         b->bytes += size;
-        if (b->bytes <= LENIENT_BYTES)
+        if (b->bytes <= b->lenient_bytes)
                 return false;
         /* Without another descriptor its pages stay: no reason to fail. */
         copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);

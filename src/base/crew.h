@@ -82,7 +82,7 @@ struct crew_config {
         int root_fds[CREW_TREES]; /* borrowed; -1 where there is none */
         void *root_data;
         enum crew_access access[CREW_TREES];
-        unsigned threads;     /* 0: one per CPU, at most 4 */
+        unsigned threads;     /* at most 4; 0: as many */
         unsigned descriptors; /* keep at most so many open; 0: what the limit of the process suggests */
         void (*tick)(void *); /* called on the main thread some times a second; may be NULL */
         void *tick_context;

@@ -30,8 +30,8 @@ int fd_open_file_at(int dirfd, const char *name);
 int fd_open_directory(const char *path);
 
 /*
- * fd_open_at() for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it is
- * of the same filesystem.
+ * fd_open_at() for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it
+ * is of the same filesystem.
  */
 int fd_open_unmounted_at(int dirfd, const char *name, int flags);
 

@@ -73,6 +73,7 @@ clean_up() {
                 umount "$point" 2>/dev/null || umount -l "$point" || true
         done < <(awk -v top="$tmp" '$5 == top || index($5, top "/") == 1 { print $5 }' /proc/self/mountinfo | tac)
         chattr -R -f -ia "$tmp" 2>/dev/null || true
+        [ -z "${control_group:-}" ] || rmdir "$control_group"
         rm -rf --one-file-system "$tmp"
         exit "$status"
 }
