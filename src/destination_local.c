@@ -154,7 +154,9 @@ static int remember_disk(struct local *l, struct err *err)
         struct local_place *p = &l->place;
         ERR_LOCAL(minor);
 
-        if (!p->filesystem[0])
+        /* What can be told from nothing is remembered only where it was accepted instead of something else. */
+        if (str_equal(p->filesystem, IDENTITY_NO_UUID) && p->state.filesystem_count == 0 &&
+            identity_recall(p->path, p->filesystem) == IDENTITY_NEW)
                 return 0;
         if (state_add_filesystem(&p->state, p->filesystem) < 0)
                 return err_oom(err);

@@ -126,6 +126,20 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
         return read_state(p, err);
 }
 
+/* On which filesystem the parent is, or will be. */
+static void find_filesystem(struct local_place *p)
+{
+        _cleanup_(freep) char *above = p->parent_fd < 0 ? path_parent(p->parent) : NULL;
+        _cleanup_(fd_closep) int above_fd = above ? fd_open_directory(above) : -1;
+        int fd = p->parent_fd < 0 ? above_fd : p->parent_fd;
+
+        if (fd < 0)
+                return;
+        identity_filesystem(fd, p->filesystem);
+        if (!p->filesystem[0])
+                snprintf(p->filesystem, sizeof(p->filesystem), "%s", IDENTITY_NO_UUID);
+}
+
 int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 {
         int r;
@@ -135,9 +149,10 @@ int local_place_open(struct local_place *p, bool dry_run, struct err *err)
                 return p->machine_lock;
         r = open_parent(p, err);
         p->latest_is_new = p->parent_fd < 0;
+        if (r == 0)
+                find_filesystem(p);
         if (r < 0 || p->parent_fd < 0)
                 return r;
-        identity_filesystem(p->parent_fd, p->filesystem);
         r = open_state(p, dry_run, err);
         return r < 0 ? r : open_latest(p, err);
 }
@@ -152,7 +167,7 @@ static int create_parent(struct local_place *p, struct err *err)
         p->parent_fd = fd_open_at(AT_FDCWD, p->parent, O_DIRECTORY);
         if (p->parent_fd < 0)
                 return err_run(err, p->parent_fd, "open directory", p->parent);
-        identity_filesystem(p->parent_fd, p->filesystem);
+        find_filesystem(p);
         return 0;
 }
 

@@ -26,6 +26,9 @@ enum identity_verdict {
         IDENTITY_ANOTHER, /* on other disks only */
 };
 
+/* Stands for the UUID of a filesystem that has none. */
+#define IDENTITY_NO_UUID "without-uuid"
+
 /* @destination is a plain absolute path. What cannot be read counts as never seen. */
 enum identity_verdict identity_recall(const char *destination, const char *uuid);
 

@@ -38,10 +38,18 @@ for at in point/latest point/laptop/latest; do
         case $at in
         # The filesystem below is a tmpfs, whose identity is as good as another.
         point/latest) refused $at "'.*/point' is on another disk" ;;
-        *) mkdir point/laptop && refused $at "'.*/point/laptop' is on another disk" && rmdir point/laptop ;;
+        *)
+                refused $at "'.*/point/laptop' is on another disk"
+                mkdir point/laptop
+                refused $at "'.*/point/laptop' is on another disk"
+                rmdir point/laptop
+                ;;
         esac
+        # One that cannot be told from any other of its kind.
+        mount -t ramfs none point
+        refused $at "'.*' is on another disk .*filesystem without-uuid"
+        umount point
         change_to b
-        [ $at = point/latest ] || mkdir point/laptop
         refused $at "'.*' is on another disk .*filesystem [0-9a-f]"
         expect_status 0 run_backup --force source $at
         for disk in a b a a b b a; do
