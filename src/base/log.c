@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <sys/stat.h>
 #include <syslog.h>
 
@@ -97,6 +98,8 @@ void log_line(enum log_level level, const char *format, ...)
         va_end(arguments);
         defuse(text);
         pthread_mutex_lock(&the_log.lock);
+        /* Both may lead to one file. That it failed is remembered by the stream. */
+        (void)fflush(stdout);
         erase_status();
         write_stderr(level, text);
         pthread_mutex_unlock(&the_log.lock);
@@ -113,6 +116,12 @@ void log_err(enum log_level level, struct err *err)
         err_clear(err);
 }
 
+/* Whoever reads the list, or writes to the same file, finds whole lines only. */
+static int make_room(size_t size)
+{
+        return __fpending(stdout) + size > __fbufsize(stdout) ? fflush(stdout) : 0;
+}
+
 int log_print(const char *text)
 {
         int r = 0;
@@ -122,7 +131,7 @@ int log_print(const char *text)
                 erase_status();
                 fflush(stderr);
         }
-        if (puts(text) < 0)
+        if (make_room(strlen(text) + 1) < 0 || puts(text) < 0)
                 r = errno ? -errno : -EIO;
         pthread_mutex_unlock(&the_log.lock);
         return r;

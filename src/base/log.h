@@ -31,7 +31,10 @@ void log_line(enum log_level level, const char *format, ...) _printf_(2, 3);
 /* Text and hint of @err as one line; empties @err. */
 void log_err(enum log_level level, struct err *err);
 
-/* A line of the program's result on standard output, @text without the newline. Return 0 or -errno. */
+/*
+ * A line of the program's result on standard output, @text without the newline. It may arrive later, but as a whole and
+ * before any message that comes after it. Return 0 or -errno.
+ */
 int log_print(const char *text);
 
 /* Show @text as the status line (one line that fits; NULL takes it away). Does nothing off a terminal. */

@@ -1,6 +1,7 @@
 #!/bin/bash
-# What the program says: the list of changes on standard output, in order and complete or the run is an error; all else on
-# standard error, by level, without control characters off a terminal. Closed descriptors never lead into the backup.
+# What the program says: the list of changes on standard output, in whole lines, in order, and complete or the run is an
+# error; all else on standard error, by level, without control characters off a terminal. Closed descriptors never lead
+# into the backup.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
@@ -65,6 +66,20 @@ set -e
 [ "$status" = 1 ] || fail "status $status although the reader went away"
 expect_status 0 run_backup -b source parent/latest
 same source parent/latest
+
+# The list and the messages in one file: in order, and no line is cut. Each write is one of whole lines.
+touch_all
+expect_status 0 sh -c '"$@" 2>&1' - "$RSB" --disable-notifications -v -b source parent/latest
+sed -n '/^changed  /!p' out | head -n 1 | grep -q '^transfer: 3' || fail "lines are cut or come late: $(cat out)"
+touch_all
+"$PYTHON" - "$RSB" --disable-notifications -v -b source parent/latest 2>err <<'EOF' || fail "lines are cut: $(cat err)"
+import os, subprocess, sys
+end, start = os.pipe2(os.O_DIRECT)  # one read gives what one write wrote
+with subprocess.Popen(sys.argv[1:], stdout=start) as run:
+    os.close(start)
+    writes = list(iter(lambda: os.read(end, 1 << 16), b""))
+sys.exit(run.returncode or not 10 < len(writes) < 1000 or any(not w.endswith(b"\n") for w in writes))
+EOF
 
 # A snapshot's name may hold any byte between its fields: none that upsets a terminal or a log gets there.
 escape=$'\e' line=$'\n'
