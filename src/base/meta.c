@@ -71,43 +71,55 @@ static bool is_set_apart(const char *name, enum kind kind)
                (kind == KIND_UNPRIVILEGED && xattr_is_privileged(name));
 }
 
-/* Set what differs, of ACLs or of all but them. Return 1 when something was changed, 0, or -errno. */
-static int apply_kind(int fd, const struct xattrs *want, const struct xattrs *have, enum kind kind)
-{
-        int changed = 0, r = 0;
+/* What came of setting one thing after the other. */
+struct outcome {
+        bool changed; /* something was attempted: the mode may be another */
+        int failure;  /* the first, 0 or -errno; */
+        const char *failed;
+};
 
-        for (size_t i = 0; i < have->count && r == 0; i++) {
+static void note(struct outcome *o, int r, const char *failed)
+{
+        o->changed = true;
+        if (r < 0 && o->failure == 0) {
+                o->failure = r;
+                o->failed = failed;
+        }
+}
+
+/* Set what differs, of ACLs or of all but them. What one of them cannot have does not keep the others away. */
+static struct outcome apply_kind(int fd, const struct xattrs *want, const struct xattrs *have, enum kind kind)
+{
+        struct outcome o = { .changed = false };
+
+        for (size_t i = 0; i < have->count; i++) {
                 const char *name = have->items[i].name;
 
-                if (is_set_apart(name, kind) || xattrs_find(want, name))
-                        continue;
-                r = remove_xattr(fd, name);
-                changed = 1;
+                if (!is_set_apart(name, kind) && !xattrs_find(want, name))
+                        note(&o, remove_xattr(fd, name), "remove an extended attribute of");
         }
-        for (size_t i = 0; i < want->count && r == 0; i++) {
+        for (size_t i = 0; i < want->count; i++) {
                 const struct xattr *x = &want->items[i], *old = xattrs_find(have, x->name);
 
-                if (is_set_apart(x->name, kind) || (old && xattr_equal(old, x)))
-                        continue;
-                r = xattr_fd_set(fd, x->name, x->value, x->size);
-                changed = 1;
+                if (!is_set_apart(x->name, kind) && !(old && xattr_equal(old, x)))
+                        note(&o, xattr_fd_set(fd, x->name, x->value, x->size),
+                             kind == KIND_ACL ? "set the access control list of" : "set the extended attributes of");
         }
-        return r < 0 ? r : changed;
+        return o;
 }
 
 /*
  * The user.* attributes of a file are for those who may write it, which an ordinary user may have denied himself: then
- * he gives himself leave for the time being. ACLs come after them for the same reason. Capabilities are left for last.
+ * he gives himself leave for the time being.
  */
-static int apply_xattrs(int fd, const struct entry *want, const struct entry *have, unsigned flags)
+static struct outcome apply_xattrs(int fd, const struct entry *want, const struct entry *have, unsigned flags)
 {
         enum kind kind = flags & META_KEEP_LABELS ? KIND_UNPRIVILEGED : KIND_ALL_ELSE;
-        int others = apply_kind(fd, &want->xattrs, &have->xattrs, kind), acls;
+        struct outcome o = apply_kind(fd, &want->xattrs, &have->xattrs, kind);
 
-        if (others == -EACCES && meta_set_mode(fd, have->mode | S_IWUSR) == 0)
-                others = apply_kind(fd, &want->xattrs, &have->xattrs, kind);
-        acls = others < 0 ? others : apply_kind(fd, &want->xattrs, &have->xattrs, KIND_ACL);
-        return acls < 0 ? acls : others | acls;
+        if (o.failure == -EACCES && meta_set_mode(fd, have->mode | S_IWUSR) == 0)
+                o = apply_kind(fd, &want->xattrs, &have->xattrs, kind);
+        return o;
 }
 
 static int apply_capability(int fd, const struct xattrs *want, const struct xattrs *have, bool was_dropped)
@@ -121,41 +133,56 @@ static int apply_capability(int fd, const struct xattrs *want, const struct xatt
         return xattr_fd_set(fd, new->name, new->value, new->size);
 }
 
-static int apply_mode(int fd, const struct entry *want, mode_t has, unsigned flags)
+static int apply_mode(int fd, mode_t mode, mode_t type, mode_t has, unsigned flags)
 {
-        mode_t mode = want->mode & 07777;
-
-        if (S_ISLNK(want->mode))
+        if (S_ISLNK(type))
                 return 0;
         if (flags & META_KEEP_ACCESS)
                 mode |= S_IRWXU;
-        return mode == (has & 07777) ? 0 : meta_set_mode(fd, mode);
+        return (mode & 07777) == (has & 07777) ? 0 : meta_set_mode(fd, mode);
+}
+
+/*
+ * The mode that goes with what could be set: no set-id bit for an owner that it was not given for, and group bits that
+ * are the mask of an ACL are not for the group itself.
+ */
+static mode_t fitting_mode(const struct entry *want, bool has_owner, bool has_acl)
+{
+        mode_t mode = want->mode;
+
+        if (!has_owner)
+                mode &= ~(mode_t)(S_ISUID | S_ISGID);
+        if (!has_acl && xattrs_find(&want->xattrs, "system.posix_acl_access"))
+                mode &= ~(mode_t)S_IRWXG;
+        return mode;
 }
 
 int meta_apply(int fd, const struct entry *want, const struct entry *have, unsigned flags, const char **ret_failed)
 {
         bool new_owner = want->uid != have->uid || want->gid != have->gid;
+        struct outcome all = { .failure = 0 }, xattrs, acls;
         mode_t mode = have->mode;
-        int changed, r;
+        bool has_owner;
+        int r = 0;
 
-        *ret_failed = "set the owner of";
-        if (new_owner) {
-                r = set_owner(fd, want->uid, want->gid);
-                if (r < 0)
-                        return r;
-        }
-        *ret_failed = "set the extended attributes of";
-        changed = apply_xattrs(fd, want, have, flags);
-        if (changed < 0)
-                return changed;
-        r = flags & META_KEEP_LABELS ? 0 : apply_capability(fd, &want->xattrs, &have->xattrs, new_owner);
+        if (new_owner)
+                note(&all, set_owner(fd, want->uid, want->gid), "set the owner of");
+        has_owner = all.failure == 0;
+        xattrs = apply_xattrs(fd, want, have, flags);
+        acls = apply_kind(fd, &want->xattrs, &have->xattrs, KIND_ACL);
+        if (xattrs.changed)
+                note(&all, xattrs.failure, xattrs.failed);
+        if (acls.changed)
+                note(&all, acls.failure, acls.failed);
+        if (!(flags & META_KEEP_LABELS) && has_owner)
+                r = apply_capability(fd, &want->xattrs, &have->xattrs, new_owner);
         if (r < 0)
-                return r;
-        *ret_failed = "set the mode of";
-        if (new_owner || changed) {
-                r = read_mode(fd, &mode);
-                if (r < 0)
-                        return r;
-        }
-        return apply_mode(fd, want, mode, flags);
+                note(&all, r, "set the capabilities of");
+        r = all.changed ? read_mode(fd, &mode) : 0;
+        if (r == 0)
+                r = apply_mode(fd, fitting_mode(want, has_owner, acls.failure == 0), want->mode, mode, flags);
+        if (r < 0)
+                note(&all, r, "set the mode of");
+        *ret_failed = all.failed;
+        return all.failure;
 }

@@ -19,7 +19,10 @@ enum meta_flags {
         META_KEEP_LABELS = 1 << 1, /* leave trusted.* and security.* as they are: they are not ours to change */
 };
 
-/* Return 0 or -errno with *ret_failed saying what was attempted. */
+/*
+ * What fails does not keep the rest away; the mode then gives nobody what was meant for an owner or an ACL that is not
+ * there. Return 0 or the first -errno with *ret_failed saying what was attempted.
+ */
 int meta_apply(int fd, const struct entry *want, const struct entry *have, unsigned flags, const char **ret_failed);
 
 /* Set the mode alone. Return 0 or -errno. */

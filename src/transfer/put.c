@@ -10,6 +10,7 @@
 #include "base/meta.h"
 #include "base/report.h"
 #include "base/temporary.h"
+#include "transfer/decide.h"
 #include "transfer/limits.h"
 #include "transfer/links.h"
 #include "transfer/put_file.h"
@@ -52,6 +53,19 @@ static int create_node(struct staged *s, const struct entry *want, struct err *e
         return staged_fail(s, -errno, "create", err);
 }
 
+/*
+ * The destination cannot hold all that @want has: is @have, whose content is the same, what came out again? To replace
+ * it at each run would give each snapshot a copy of its own.
+ */
+static bool is_no_better(const struct staged *s, const struct entry *have)
+{
+        const char *failed;
+        struct entry now;
+
+        return entry_load_fd(&now, s->fd, s->name, s->dir->from->arena, &failed) == 0 &&
+               decide(&now, have, &(struct decide_hints){ .verify = false }).verdict == DECIDE_KEEP;
+}
+
 int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, bool reuse, ino_t *ret_ino,
               struct err *err)
 {
@@ -65,6 +79,11 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
                 r = create_node(&s, want, err);
         if (r == 0)
                 r = staged_dress(&s, want, err);
+        if (r == 0 && s.lacks && reuse && is_no_better(&s, have)) {
+                *ret_ino = have->ino;
+                staged_abandon(&s);
+                return 0;
+        }
         if (r == 0)
                 r = staged_commit(&s, err);
         if (r == 0)
@@ -132,10 +151,12 @@ int put_metadata(struct put_dir *p, const struct entry *want, const struct entry
 {
         _cleanup_(fd_closep) int fd = fd_open_file_at(p->fd, want->name);
         struct entry now = { .ino = 0 };
+        int r;
 
         if (fd < 0 || entry_stat_fd(&now, fd) < 0 || !entry_is_same_inode(&now, have) || now.nlink != 1)
                 return PUT_NOT_IN_PLACE;
-        return staged_apply_metadata(p, fd, want, have, 0, err);
+        r = staged_apply_metadata(p, fd, want, have, 0, err);
+        return r < 0 ? r : 0;
 }
 
 /* Is @fd what was looked at? Return 0 or -errno. */
@@ -188,7 +209,8 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
         if (r < 0)
                 return err_destination_at(err, r, failed, p->path, want->name);
         *ret_ino = now.ino;
-        return staged_apply_metadata(p, fd, want, &now, flags, err);
+        r = staged_apply_metadata(p, fd, want, &now, flags, err);
+        return r < 0 ? r : 0;
 }
 
 int put_aside(struct put_dir *p, const char *name, char ret_name[TEMPORARY_SIZE], struct err *err)

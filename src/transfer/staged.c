@@ -66,20 +66,6 @@ static bool has_space(int fd)
         return fstatvfs(fd, &vfs) == 0 && vfs.f_bavail > 0 && (vfs.f_files == 0 || vfs.f_favail > 0);
 }
 
-/* The mode of an entry whose other metadata failed: no set-id bit for an owner that it was not given for. */
-static mode_t remaining_mode(int fd, const struct entry *want, unsigned flags)
-{
-        mode_t mode = want->mode | (flags & META_KEEP_ACCESS ? S_IRWXU : 0);
-        struct entry now;
-
-        if (entry_stat_fd(&now, fd) < 0 || now.uid != want->uid || now.gid != want->gid)
-                mode &= ~(mode_t)(S_ISUID | S_ISGID);
-        /* Its group bits are the mask of an ACL that may not be there: they are not for the group itself. */
-        if (xattrs_find(&want->xattrs, "system.posix_acl_access"))
-                mode &= ~(mode_t)S_IRWXG;
-        return mode;
-}
-
 int staged_apply_metadata(struct put_dir *p, int fd, const struct entry *want, const struct entry *have, unsigned flags,
                           struct err *err)
 {
@@ -95,9 +81,7 @@ int staged_apply_metadata(struct put_dir *p, int fd, const struct entry *want, c
         if (err->kind == ERR_RUN)
                 return r;
         report_item(p->shared->report, err);
-        if (!S_ISLNK(want->mode))
-                (void)meta_set_mode(fd, remaining_mode(fd, want, flags));
-        return 0;
+        return STAGED_LACKS;
 }
 
 /* What the kernel gave a new file: attributes come from the directory (a default ACL, a label), to all alike. */
@@ -136,6 +120,7 @@ int staged_dress(struct staged *s, const struct entry *want, struct err *err)
         r = staged_apply_metadata(s->dir, s->fd, want, &have, 0, err);
         if (r < 0)
                 return r;
+        s->lacks = r == STAGED_LACKS;
         r = meta_set_mtime(s->fd, want->mtime);
         return r < 0 ? staged_fail(s, r, "set the times of", err) : 0;
 }

@@ -22,6 +22,7 @@ struct staged {
         char temporary[TEMPORARY_SIZE]; /* where it is meanwhile, empty when it is there already */
         int fd;                         /* open for a regular file, else O_PATH; -1 before it exists */
         bool exists;                    /* it was created, and has not its name yet */
+        bool lacks;                     /* it could not be given all its metadata, which was told */
         ino_t ino;                      /* set by staged_dress() */
 };
 
@@ -44,8 +45,10 @@ int staged_fail(const struct staged *s, int code, const char *operation, struct 
 
 /*
  * Give what is open as @fd the metadata of @want, except its times; it has those of @have. Metadata that one entry
- * cannot have does not keep its content from being stored: it is told, and what remains is set. Return 0 or a negative
- * errno with @err filled. @flags are those of base/meta.h.
+ * cannot have does not keep its content from being stored: it is told, and what remains is set. Return 0, STAGED_LACKS
+ * when something was told, or a negative errno with @err filled. @flags are those of base/meta.h.
  */
+enum { STAGED_LACKS = 1 };
+
 int staged_apply_metadata(struct put_dir *p, int fd, const struct entry *want, const struct entry *have, unsigned flags,
                           struct err *err);

@@ -269,7 +269,7 @@ START_TEST(a_directory_of_many_names_is_listed_in_the_order_of_bytes)
         ck_assert_uint_eq(l.names[0]->type, DT_DIR);
         ck_assert_uint_eq(l.names[1]->type, DT_REG);
         ck_assert_str_eq(l.names[COUNT - 1]->name, "\xff"
-                                                  "099999");
+                                                   "099999");
 }
 END_TEST
 
@@ -354,6 +354,37 @@ START_TEST(owner_acl_capability_and_suid_do_not_undo_each_other)
         want.xattrs.count = 0;
         apply(dir, "file", &want, true, 0, &arena);
         load(&now, dir, "file", &arena);
+        ck_assert(are_equal(&want, &now));
+}
+END_TEST
+
+START_TEST(what_fails_does_not_keep_the_rest_away)
+{
+        static struct xattr items[] = {
+                { "nowhere.x", "x", 1 }, /* no filesystem has such a namespace */
+                { "security.capability", cap, sizeof(cap) },
+                { "system.posix_acl_access", acl, sizeof(acl) },
+                { "user.z", "z", 1 },
+        };
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        struct entry want = {
+                .mode = S_IFREG | 0640, .uid = 12345, .gid = 23456, .xattrs = { items, ARRAY_SIZE(items) }
+        };
+        int dir = scratch_directory();
+        const char *failed = NULL;
+        struct entry have, now;
+        int fd;
+
+        if (!is_root())
+                return;
+        scratch_file(dir, "file", "x", 1);
+        fd = openat(dir, "file", O_RDWR | O_CLOEXEC);
+        load(&have, dir, "file", &arena);
+        ck_assert_int_eq(meta_apply(fd, &want, &have, 0, &failed), -EOPNOTSUPP);
+        ck_assert_str_eq(failed, "set the extended attributes of");
+        load(&now, dir, "file", &arena);
+        want.xattrs = (struct xattrs){ &items[1], ARRAY_SIZE(items) - 1 };
+        want.mtime = now.mtime;
         ck_assert(are_equal(&want, &now));
 }
 END_TEST
@@ -448,6 +479,7 @@ int main(void)
                 a_directory_of_many_names_is_listed_in_the_order_of_bytes,
                 an_unreadable_listing_is_an_error,
                 owner_acl_capability_and_suid_do_not_undo_each_other,
+                what_fails_does_not_keep_the_rest_away,
                 what_is_only_found_is_changed,
                 a_directory_that_is_worked_in_keeps_its_owners_access,
                 times_are_ordered,
