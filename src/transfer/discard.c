@@ -37,18 +37,17 @@ int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
         const struct update_config *config = v->update->config;
         bool is_directory = n->type == DT_DIR;
         struct entry e;
+        int r = 0;
 
         if (n->type == DT_UNKNOWN)
                 is_directory = entry_stat(&e, v->to.fd, n->name) == 0 && entry_is_dir(&e);
         if (is_directory)
                 return discard_directory(v, n->name, 0, err);
+        if (!config->dry_run)
+                r = put_removed(&v->to, n->name, err);
+        if (r < 0)
+                return r;
         report_change(config->report, REPORT_VERB_DELETED, v->to.path, n->name, false, 0);
-        if (!config->dry_run) {
-                int r = put_removed(&v->to, n->name, err);
-
-                if (r < 0)
-                        return r;
-        }
         report_add(config->report, REPORT_DELETED, 1);
         return 0;
 }

@@ -232,6 +232,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
 {
         const struct update_config *c = v->update->config;
         struct decision d = decide(want, have, &(struct decide_hints){ .verify = false });
+        bool adjust = d.verdict == DECIDE_ADJUST;
         struct crew_child child = { .name = want->name };
         ino_t ino = have ? have->ino : 0;
         int r = 0;
@@ -242,10 +243,11 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
                 have = NULL;
         }
         if (r == 0 && !c->dry_run)
-                r = put_directory(&v->to, want, have, d.verdict == DECIDE_ADJUST, &ino, err);
+                r = put_directory(&v->to, want, have, adjust, &ino, err);
         if (r < 0)
                 return r;
-        count_verdict(v, want, &d);
+        if (!adjust)
+                count_verdict(v, want, &d);
         child.dev[CREW_FROM] = want->dev;
         child.ino[CREW_FROM] = want->ino;
         child.dev[CREW_TO] = v->update->to_dev;
@@ -253,6 +255,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
         return visit_add(v, &child,
                          (struct visit_task){ .content_omitted = want->content_omitted,
                                               .missing = c->dry_run && !have,
+                                              .why = adjust ? d.why : 0,
                                               .mode = want->mode & 07777,
                                               .mtime = want->mtime },
                          err);

@@ -179,22 +179,33 @@ static int visit_kept(struct visit *v, struct err *err)
 
 /* ---- the crew's view ---- */
 
-static int finish_kept(struct visit *v, struct err *err)
+/* What changes with the content of a directory comes last. Return 0 or -errno. */
+static int set_last_metadata(struct visit *v)
 {
         const struct visit_task *t = v->task;
+        int fd = crew_fd(v->worker, v->dir, CREW_TO), r;
         struct entry now;
-        int fd, r;
 
-        if (v->update->config->dry_run)
-                return 0;
-        fd = crew_fd(v->worker, v->dir, CREW_TO);
         r = fd < 0 ? fd : entry_stat_fd(&now, fd);
         if (r == 0 && !v->update->config->limits->privileged && (now.mode & 07777) != t->mode)
                 r = meta_set_mode(fd, t->mode);
         if (r == 0 && timespec_compare(now.mtime, t->mtime) != 0)
                 r = meta_set_mtime(fd, t->mtime);
+        return r;
+}
+
+static int finish_kept(struct visit *v, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        const char *path = v->path.data;
+        int r = c->dry_run ? 0 : set_last_metadata(v);
+
         if (r < 0)
-                return visit_absorb(v, err_destination_at(err, r, "set the metadata of", v->path.data, ""), err);
+                return visit_absorb(v, err_destination_at(err, r, "set the metadata of", path, ""), err);
+        if (v->task->why) {
+                report_change(c->report, REPORT_VERB_METADATA, NULL, path[0] ? path : ".", true, v->task->why);
+                report_add(c->report, REPORT_METADATA, 1);
+        }
         return 0;
 }
 
@@ -251,15 +262,15 @@ static int update_root(struct update *u, struct visit_task *ret, struct err *err
         d = decide(&want, &have, &(struct decide_hints){ .verify = false });
         if (d.verdict != DECIDE_ADJUST && c->limits->privileged)
                 return 0;
-        if (d.verdict == DECIDE_ADJUST && !c->to_is_new)
-                report_change(c->report, REPORT_VERB_METADATA, NULL, ".", true, d.why);
         if (!c->dry_run)
                 r = meta_apply(c->to_fd, &want, &have,
                                (c->limits->privileged ? 0 : META_KEEP_ACCESS) |
                                        (c->limits->xattr_system ? 0 : META_KEEP_LABELS),
                                &failed);
-        if (r == 0)
+        if (r == 0) {
+                ret->why = d.verdict == DECIDE_ADJUST && !c->to_is_new ? d.why : 0;
                 return 0;
+        }
         err_destination_at(err, r, failed, "the destination directory", NULL);
         if (err->kind == ERR_RUN)
                 return r;

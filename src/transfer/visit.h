@@ -29,6 +29,7 @@ struct visit_task {
         bool remove;          /* all of it is to go */
         bool content_omitted; /* only what is in it */
         bool missing;         /* dry run: it is not there yet */
+        unsigned why;         /* report_why bits of metadata that change, told when it is finished; 0 for none */
         mode_t mode;
         struct timespec mtime;
         char *former; /* the name under which it is shown, when it was moved aside; taken by visit_add(), or NULL */

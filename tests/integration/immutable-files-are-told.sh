@@ -1,7 +1,7 @@
 #!/bin/bash
 # Immutable and append-only files and directories of the destination (chattr +i, +a) cannot be replaced: that is told for
-# each, leads to status 23, and the rest is done. The snapshot holds copies of files that take no link. Snapshots with such
-# files leave their names when they are removed, and are gone once the attribute is.
+# each, leads to status 23, and the rest is done; only that is listed. The snapshot holds copies of files that take no link.
+# Snapshots with such files leave their names when they are removed, and are gone once the attribute is.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
@@ -34,8 +34,11 @@ chmod 600 "$source/dir/fixed"
 echo changed >"$source/plain"
 echo new >"$source/closed/two"
 rm -r "$source/gone"
-expect_status 23 run_backup -b -s "$source" "$parent/latest"
-for name in fixed appended dir/fixed closed/two gone/one; do
+expect_status 23 run_backup -v -b -s "$source" "$parent/latest"
+grep -qx 'deleted  gone/two' "$tmp/out" || fail "what was done is not listed: $(cat "$tmp/out")"
+! grep -q -e gone/one -e closed "$tmp/out" || fail "what was not done is listed: $(cat "$tmp/out")"
+grep -q '^changes: .*, 1 deleted$' "$tmp/err" || fail "what was not done is counted: $(cat "$tmp/err")"
+for name in fixed appended dir/fixed closed closed/two gone/one; do
         grep -q "^warning: .*'$name'" "$tmp/err" || fail "not told: $name: $(cat "$tmp/err")"
 done
 [ "$(cat "$parent/latest/plain")" = changed ] || fail "the rest was not done"
