@@ -83,7 +83,9 @@ static bool ends_the_run(int code)
 int err_destination_at(struct err *err, int code, const char *operation, const char *directory, const char *name)
 {
         describe(err, ends_the_run(code) ? ERR_RUN : ERR_ITEM, code, operation, directory, name);
-        return code == -EXDEV || code == -EBUSY ? err_hint(err, "is something mounted there?") : code;
+        if (code == -EXDEV || code == -EBUSY)
+                err_hint(err, "is something mounted there, or is it a btrfs subvolume?");
+        return code;
 }
 
 int err_runf(struct err *err, int code, const char *format, ...)

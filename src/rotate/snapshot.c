@@ -129,7 +129,7 @@ static int clone_file(struct pair *p, const char *name, struct err *err)
         if (r == -EPERM)
                 err_hint(err, "snapshots need a filesystem with hard links");
         else if (r == -EXDEV)
-                err_hint(err, "is something mounted there?");
+                err_hint(err, "is something mounted there, or is it a btrfs subvolume?");
         return r;
 }
 

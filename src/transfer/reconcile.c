@@ -271,6 +271,8 @@ static int load_old(struct visit *v, const char *name, struct entry *ret, struct
                 return 0;
         if (r == 0 && ret->is_mount_point)
                 return err_item_at(err, -EXDEV, "change what is mounted in the destination at", v->to.path, name);
+        if (r == 0 && entry_is_dir(ret) && ret->dev != v->update->to_dev)
+                return err_destination_at(err, -EXDEV, "change another filesystem at", v->to.path, name);
         /* What we may not read of our own file we will replace. */
         if ((r == -EACCES || r == -EPERM) && ret->mode != 0) {
                 ret->mtime.tv_nsec = -1;

@@ -152,7 +152,7 @@ static int open_destination(struct visit *v, struct err *err)
         if (v->to.fd < 0)
                 r = err_destination_at(err, v->to.fd, "open directory", v->path.data, "");
         else if (v->dir->slots[CREW_TO].dev != v->update->to_dev)
-                r = err_item_at(err, -EXDEV, "change what is mounted in the destination at", v->path.data, "");
+                r = err_destination_at(err, -EXDEV, "change another filesystem at", v->path.data, "");
         else
                 r = listing_read(&v->old, v->to.fd, &v->worker->arena);
         if (r < 0 && err->kind == ERR_NONE)

@@ -138,7 +138,11 @@ exact read-only
 btrfs -q subvolume create "$parent/latest/nested"
 echo precious >"$parent/latest/nested/data"
 expect_status 23 run_backup -b -s "$source" "$parent/latest"
-told 'nested'
+told "'nested'.*btrfs subvolume?"
+mkdir "$source/nested"
+expect_status 23 run_backup -b "$source" "$parent/latest"
+told "'nested'.*btrfs subvolume?"
+rmdir "$source/nested"
 expect_status 23 run_backup -s "$parent/latest"
 told 'btrfs subvolumes inside'
 [ "$(cat "$parent/latest/nested/data")" = precious ] || fail "a nested subvolume was touched"
@@ -223,6 +227,13 @@ btrfs property set -ts "$parent/2001-01-01 00:00:00" ro true
 expect_status 23 user_backup -r --yearly=1 --prefer-recent "$parent/latest"
 told '2001-01-01.*its owner or root'
 btrfs -q subvolume delete "$parent"/.rsync-system-backup.trash-*
+count 1
+as_user mkdir "$parent/2001-01-01 00:00:00"
+btrfs -q subvolume create "$parent/2001-01-01 00:00:00/inner"
+expect_status 23 user_backup -r --yearly=1 --prefer-recent "$parent/latest"
+told "2001-01-01 00:00:00/inner'.*btrfs subvolume?"
+btrfs -q subvolume delete "$parent"/.rsync-system-backup.trash-*/inner
+expect_status 0 user_backup -r --yearly=1 --prefer-recent "$parent/latest"
 count 1
 umount "$tmp/disk"
 rm "$tmp/disk.img"

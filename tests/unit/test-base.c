@@ -137,7 +137,7 @@ START_TEST(what_will_fail_for_the_next_entry_too_ends_the_run)
                 err_clear(&err);
         }
         ck_assert_int_eq(err_destination_at(&err, -EBUSY, "remove", "a", "b"), -EBUSY);
-        ck_assert_str_eq(err.hint, "is something mounted there?");
+        ck_assert_str_eq(err.hint, "is something mounted there, or is it a btrfs subvolume?");
         err_clear(&err);
 }
 END_TEST
