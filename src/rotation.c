@@ -146,7 +146,7 @@ int rotation_run(struct destination *d, const struct options *o, struct report *
         struct schemefile file;
         int r = load(&file, d, o, err);
 
-        *ret = (struct rotation_result){ .preserved = 0 };
+        *ret = (struct rotation_result){ .refused = r == 0 && file.refusal };
         /* It was right when rotation_check() looked. By now the run has touched something, which no wrong usage does.
          */
         if (r < 0 && err->kind == ERR_USAGE)

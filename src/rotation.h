@@ -10,6 +10,7 @@ struct report;
 
 struct rotation_result {
         size_t preserved, removed;
+        bool refused; /* the files of rotate-backups ask for what is not done here: nothing was looked at */
 };
 
 /* In a dry run nothing is removed. Return 0 or a negative errno with @err filled. */

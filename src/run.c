@@ -175,7 +175,7 @@ static int do_rotate(struct run *run, struct err *err)
         double started = progress_now();
         int r = rotation_run(run->destination, run->options, run->report, &run->rotated, err);
 
-        if (r == 0)
+        if (r == 0 && !run->rotated.refused)
                 tell_rotation(run, progress_now() - started);
         return r;
 }

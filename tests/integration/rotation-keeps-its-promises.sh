@@ -74,6 +74,7 @@ history
 expect_status 0 run_backup -r "$parent/latest"
 [ "$(count)" = 40 ] || fail "something was removed in spite of a removal-command"
 grep -q 'removal-command' err || fail "it is not told why nothing is rotated: $(cat err)"
+! grep -q '^rotation:' err || fail "snapshots are counted that nobody looked at: $(cat err)"
 rules "[$parent]" "daily = nonsense"
 expect_status 2 run_backup -r "$parent/latest"
 [ "$(count)" = 40 ] || fail "something was removed by a scheme that makes no sense"
