@@ -82,7 +82,7 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
         if (r == 0 && s.lacks && reuse && is_no_better(&s, have)) {
                 *ret_ino = have->ino;
                 staged_abandon(&s);
-                return 0;
+                return PUT_TOLD;
         }
         if (r == 0)
                 r = staged_commit(&s, err);
@@ -90,7 +90,7 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
                 *ret_ino = s.ino;
         else
                 staged_abandon(&s);
-        return r;
+        return r == 0 && s.lacks && reuse ? PUT_TOLD : r;
 }
 
 /* ---- hard links ---- */
@@ -156,7 +156,7 @@ int put_metadata(struct put_dir *p, const struct entry *want, const struct entry
         if (fd < 0 || entry_stat_fd(&now, fd) < 0 || !entry_is_same_inode(&now, have) || now.nlink != 1)
                 return PUT_NOT_IN_PLACE;
         r = staged_apply_metadata(p, fd, want, have, 0, err);
-        return r < 0 ? r : 0;
+        return r == STAGED_LACKS ? PUT_TOLD : r;
 }
 
 /* Is @fd what was looked at? Return 0 or -errno. */
@@ -210,7 +210,7 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
                 return err_destination_at(err, r, failed, p->path, want->name);
         *ret_ino = now.ino;
         r = staged_apply_metadata(p, fd, want, &now, flags, err);
-        return r < 0 ? r : 0;
+        return r == STAGED_LACKS ? PUT_TOLD : r;
 }
 
 int put_aside(struct put_dir *p, const char *name, char ret_name[TEMPORARY_SIZE], struct err *err)

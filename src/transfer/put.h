@@ -41,12 +41,14 @@ enum {
         PUT_LACKING = 2,        /* the destination cannot hold such a thing; it was reported */
         PUT_TOO_MANY_LINKS = 3, /* the inode takes no more links (EMLINK) */
         PUT_NOT_IN_PLACE = 4,   /* it cannot be changed in place: it needs a new inode */
+        PUT_TOLD = 5,           /* metadata that it cannot have were told; all else was done */
 };
 
 /*
  * Make a new inode for @want, which is no directory: content from the source, all metadata, under its name. @have is
  * what has the name now, no directory, or NULL; with @reuse its content is known to be right and may be shared.
- * Return 0 with *ret_ino set, PUT_VANISHED, PUT_LACKING, or a negative errno with @err filled.
+ * Return 0 with *ret_ino set, with @reuse also PUT_TOLD, PUT_VANISHED, PUT_LACKING, or a negative errno with @err
+ * filled.
  */
 int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, bool reuse, ino_t *ret_ino,
               struct err *err);
@@ -54,13 +56,16 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
 /* Make @name a hard link of @home. Return 0, PUT_TOO_MANY_LINKS, PUT_LACKING, or a negative errno with @err filled. */
 int put_link(struct put_dir *p, const char *name, const struct links_home *home, bool name_is_taken, struct err *err);
 
-/* Change the metadata of the file @have in place. Return 0, PUT_NOT_IN_PLACE, or a negative errno with @err filled. */
+/*
+ * Change the metadata of the file @have in place. Return 0, PUT_TOLD, PUT_NOT_IN_PLACE, or a negative errno with @err
+ * filled.
+ */
 int put_metadata(struct put_dir *p, const struct entry *want, const struct entry *have, struct err *err);
 
 /*
  * Have a directory @want->name, made when @have is NULL, with the metadata of @want except its times; its owner keeps
  * access for as long as it is worked in when we need that. @want's extended attributes and owner must be fitted.
- * Return 0 with *ret_ino set to the directory's inode, or a negative errno with @err filled.
+ * Return 0 or PUT_TOLD with *ret_ino set to the directory's inode, or a negative errno with @err filled.
  */
 int put_directory(struct put_dir *p, const struct entry *want, const struct entry *have, bool adjust, ino_t *ret_ino,
                   struct err *err);

@@ -103,7 +103,7 @@ static void count_verdict(struct visit *v, const struct entry *want, const struc
         visit_tell(v, shown[verdict].verb, want, d->why);
 }
 
-/* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_VANISHED, PUT_LACKING. */
+/* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_TOLD, PUT_VANISHED, PUT_LACKING. */
 static int carry_out(struct visit *v, struct entry *want, const struct entry *have, const struct decision *d,
                      ino_t *ret_ino, struct err *err)
 {
@@ -135,7 +135,7 @@ static int update_single(struct visit *v, struct entry *want, const struct entry
                 count_verdict(v, want, &d);
         if (r == PUT_VANISHED)
                 report_vanished(v->update->config->report, v->to.path, want->name);
-        return r;
+        return r == PUT_TOLD ? 0 : r;
 }
 
 /* The inode takes no more links: one more of the same, which the rest of the group moves to. */
@@ -255,7 +255,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
         return visit_add(v, &child,
                          (struct visit_task){ .content_omitted = want->content_omitted,
                                               .missing = c->dry_run && !have,
-                                              .why = adjust ? d.why : 0,
+                                              .why = adjust && r != PUT_TOLD ? d.why : 0,
                                               .mode = want->mode & 07777,
                                               .mtime = want->mtime },
                          err);
