@@ -30,6 +30,14 @@ static int find_node(struct staged *s, struct err *err)
         return s->fd < 0 ? staged_fail(s, -errno, "create", err) : 0;
 }
 
+/* Does EPERM tell of this directory (chattr(1)), and not of what the filesystem can hold? */
+static bool is_closed_to_all(const struct put_dir *p)
+{
+        struct entry now;
+
+        return entry_stat_fd(&now, p->fd) == 0 && now.takes_no_link;
+}
+
 static int create_node(struct staged *s, const struct entry *want, struct err *err)
 {
         struct put_dir *p = s->dir;
@@ -43,14 +51,15 @@ static int create_node(struct staged *s, const struct entry *want, struct err *e
         s->exists = r == 0;
         if (s->exists)
                 return find_node(s, err);
-        if (errno == EPERM || errno == EOPNOTSUPP || errno == EINVAL) {
+        r = -errno;
+        if ((r == -EPERM && !is_closed_to_all(p)) || r == -EOPNOTSUPP || r == -EINVAL) {
                 bool is_device = S_ISCHR(want->mode) || S_ISBLK(want->mode);
 
                 report_lack(p->shared->report, lack,
                             is_device && !p->shared->limits->devices && p->shared->limits->accepted, p->path, s->name);
                 return PUT_LACKING;
         }
-        return staged_fail(s, -errno, "create", err);
+        return staged_fail(s, r, "create", err);
 }
 
 /*
@@ -133,7 +142,7 @@ int put_link(struct put_dir *p, const char *name, const struct links_home *home,
         r = link_home(&s, home);
         if (r == -EMLINK)
                 return PUT_TOO_MANY_LINKS;
-        if (r == -EPERM || r == -EOPNOTSUPP || r == -EXDEV || r == -EACCES) {
+        if ((r == -EPERM && !is_closed_to_all(p)) || r == -EOPNOTSUPP || r == -EXDEV || r == -EACCES) {
                 report_lack(p->shared->report, REPORT_LACK_HARDLINK, false, p->path, name);
                 return PUT_LACKING;
         }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Immutable and append-only files and directories of the destination (chattr +i, +a) cannot be replaced: that is told for
-# each, leads to status 23, and the rest is done; only that is listed. The snapshot holds copies of files that take no link.
-# Snapshots with such files leave their names when they are removed, and are gone once the attribute is.
+# each, leads to status 23, and the rest is done; only that is listed. The snapshot holds copies of files that take no
+# link. Snapshots with such files leave their names when they are removed, and are gone once the attribute is.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
@@ -34,6 +34,10 @@ chmod 600 "$source/dir/fixed"
 chmod 700 "$source/shut"
 echo changed >"$source/plain"
 echo new >"$source/closed/two"
+ln -s target "$source/closed/link"
+mkfifo "$source/closed/fifo"
+ln "$source/closed/two" "$source/closed/three"
+ln "$source/group" "$source/closed/four"
 rm -r "$source/gone"
 expect_status 23 run_backup -v -b -s "$source" "$parent/latest"
 diff - <(grep -v ^snapshot "$tmp/out" | LC_ALL=C sort) <<'EOF' || fail "the list is not of what was done"
@@ -42,9 +46,10 @@ deleted  gone/two
 metadata ./
 EOF
 grep -qx 'changes: 1 changed, 1 metadata only, 1 deleted' "$tmp/err" || fail "the count is wrong: $(cat "$tmp/err")"
-for name in fixed appended dir/fixed closed shut closed/two gone/one; do
+for name in fixed appended dir/fixed closed shut closed/{two,three,four,link,fifo} gone/one; do
         grep -q "^warning: .*'$name'" "$tmp/err" || fail "not told: $name: $(cat "$tmp/err")"
 done
+! grep -q 'could not be kept' "$tmp/err" || fail "it is the filesystem that is blamed: $(cat "$tmp/err")"
 [ "$(cat "$parent/latest/plain")" = changed ] || fail "the rest was not done"
 [ ! -e "$parent/latest/gone/two" ] || fail "beside what cannot be deleted something stayed"
 [ "$(cat "$parent/latest/fixed")" = fixed ] || fail "an immutable file changed"
@@ -74,7 +79,7 @@ expect_status 23 run_backup -r --yearly=1 "$parent/latest"
 grep -q "^warning: .*2001-01-01 00:00:00/deep/fixed" "$tmp/err" || fail "what stays is not named: $(cat "$tmp/err")"
 grep -q "^warning: .*2001-01-02 00:00:00" "$tmp/err" || fail "the snapshot that stays is not named: $(cat "$tmp/err")"
 [ ! -e "$old" ] || fail "a snapshot that is half removed has its name"
-chattr -R -i "$parent"
+find "$parent" -type d,f -exec chattr -i {} +
 expect_status 0 run_backup -r --yearly=1 "$parent/latest"
 [ -z "$(find "$parent" -maxdepth 1 -name '2001*' -o -maxdepth 1 -name '.rsync-system-backup.*')" ] || fail "it is still there"
 
