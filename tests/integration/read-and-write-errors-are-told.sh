@@ -6,7 +6,7 @@
 . "$here/faults.sh"
 need_root "$@"
 need_program
-need rsync
+need rsync prlimit
 need_tracing
 in_memory 200m
 
@@ -123,3 +123,10 @@ fails_to_write '' syncfs 2
 fails_to_write '' renameat2 1
 error=EROFS
 fails_to_write '' pwrite64 2
+
+# A limit on the size of files (SIGXFSZ, EFBIG) concerns those that are larger.
+change "$((count += 1))"
+expect_status 23 prlimit --fsize=100000 "$RSB" -b -s "$source" "$parent/latest"
+grep -q "^warning: .*'dir/file': File too large" "$tmp/err" || fail "it is not told: $(cat "$tmp/err")"
+[ "$(cat "$parent/latest/rest")" = "$count" ] || fail "the rest was not done"
+heal
