@@ -24,7 +24,7 @@ static int reserve(struct listing *l)
 
         if (l->count < l->capacity)
                 return 0;
-        names = reallocarray(l->names, capacity, sizeof(*names));
+        names = reallocarray(l->names, capacity, sizeof(struct listing_name *));
         if (!names)
                 return -ENOMEM;
         l->names = names;
@@ -100,6 +100,6 @@ int listing_read(struct listing *ret, int dirfd, struct arena *arena)
         int r = listing_read_unsorted(ret, dirfd, arena);
 
         if (ret->count > 1)
-                qsort(ret->names, ret->count, sizeof(*ret->names), compare);
+                qsort(ret->names, ret->count, sizeof(struct listing_name *), compare);
         return r;
 }
