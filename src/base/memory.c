@@ -4,9 +4,10 @@
  */
 #include "base/memory.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/sysinfo.h>
 
 /* What a version of control groups has under which name. */
@@ -36,8 +37,8 @@ static uint64_t machine_memory(void)
 /* "max" stands for none. */
 static uint64_t read_limit(const struct version *v, const char *group)
 {
-        char path[PATH_MAX];
-        uint64_t limit = UINT64_MAX;
+        char path[PATH_MAX], text[32] = "", *end;
+        uint64_t limit;
         FILE *file;
 
         if ((size_t)snprintf(path, sizeof(path), "%s%s/%s", v->mounted, group, v->file) >= sizeof(path))
@@ -45,10 +46,11 @@ static uint64_t read_limit(const struct version *v, const char *group)
         file = fopen(path, "re");
         if (!file)
                 return UINT64_MAX;
-        if (fscanf(file, "%" SCNu64, &limit) != 1)
-                limit = UINT64_MAX;
+        (void)fgets(text, sizeof(text), file);
         fclose(file);
-        return limit;
+        errno = 0;
+        limit = strtoull(text, &end, 10);
+        return end == text || errno != 0 ? UINT64_MAX : limit;
 }
 
 /* A group is limited by those above it as well. @group is used up. */

@@ -88,7 +88,7 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
                 r = create_node(&s, want, err);
         if (r == 0)
                 r = staged_dress(&s, want, err);
-        if (r == 0 && s.lacks && reuse && is_no_better(&s, have)) {
+        if (r == 0 && s.lacks && have && reuse && is_no_better(&s, have)) {
                 *ret_ino = have->ino;
                 staged_abandon(&s);
                 return PUT_TOLD;
