@@ -4,6 +4,7 @@
 # owner, mode or ACL, no set-id bit for content of his own, and nobody's content becomes his. Each moment of the attack is
 # held open by strace, so that it always succeeds where it can.
 . "$(dirname "$0")/lib.sh"
+. "$here/attack.sh"
 need_root "$@"
 need_program
 need rsync strace setfacl setcap timeout
@@ -150,18 +151,10 @@ for ((i = 0; i < 12; i++)); do
         ln -sT "../../../outside/dir" "lair/dir$i"
         ln -sT "../../../outside/file" "lair/file$i"
 done
-watched=(outside outside/* outside/dir/* outside/dir/sub/*)
+watched=("$tmp"/outside "$tmp"/outside/* "$tmp"/outside/dir/* "$tmp"/outside/dir/sub/*)
 before=$("$PYTHON" "$here/facts.py" outside)
-setpriv --pdeathsig KILL "$PYTHON" "$here/opened.py" "$tmp/opened" "${watched[@]}" >"$tmp/ready" &
-watcher=$!
-until grep -qs ready "$tmp/ready"; do
-        kill -0 $watcher 2>/dev/null || fail "nothing is watched"
-        sleep 0.05
-done
 cd latest/his
-setpriv --reuid="$ordinary_user" --regid="$ordinary_user" --clear-groups --no-new-privs --pdeathsig KILL \
-        "$PYTHON" "$here/attacker.py" "${pairs[@]}" >"$tmp/swaps" &
-attacker=$!
+start_attack "$ordinary_user" "${pairs[@]}"
 cd "$tmp"
 for ((round = 1; round <= rounds; round++)); do
         change "$round"
@@ -181,11 +174,7 @@ for ((round = 1; round <= rounds; round++)); do
                 ln -sT "../../../outside/file" "lair/file$i"
         done 2>/dev/null || true
 done
-kill -TERM $attacker $watcher
-wait $attacker || fail "the attacker failed"
-wait $watcher || fail "the watcher failed"
-[ "$(cat "$tmp/swaps")" -gt 0 ] || fail "nothing ever changed places"
-[ ! -s "$tmp/opened" ] || fail "opened, and must not be: $(sort "$tmp/opened" | uniq -c)"
+end_attack
 after=$("$PYTHON" "$here/facts.py" outside)
 [ "$before" = "$after" ] || fail "something outside was changed: $(diff <(echo "$before") <(echo "$after"))"
 end

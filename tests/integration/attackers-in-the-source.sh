@@ -4,6 +4,7 @@
 # speed, ROUNDS times, against a privileged run and an ordinary user's. What lies outside is neither read, stored nor
 # changed, no run hangs, snapshots stay, and the next run in peace ends with an exact copy.
 . "$(dirname "$0")/lib.sh"
+. "$here/attack.sh"
 need_root "$@"
 need_program
 need rsync strace timeout
@@ -62,24 +63,7 @@ attack() {
         for ((i = 0; i < 12; i++)); do
                 pairs+=("$tmp/source/open/file$i" "$tmp/source/aside/file$i" "$tmp/source/open/dir$i" "$tmp/source/aside/dir$i")
         done
-        setpriv --pdeathsig KILL "$PYTHON" "$here/opened.py" "$tmp/opened" "${watched[@]}" >"$tmp/ready" &
-        watcher=$!
-        until grep -qs ready "$tmp/ready"; do
-                kill -0 $watcher 2>/dev/null || fail "nothing is watched"
-                sleep 0.05
-        done
-        setpriv --reuid="$attacker_user" --regid="$attacker_user" --clear-groups --no-new-privs \
-                --pdeathsig KILL "$PYTHON" "$here/attacker.py" "${pairs[@]}" >"$tmp/swaps" &
-        attacker=$!
-}
-
-end_attack() {
-        kill -TERM $attacker
-        wait $attacker || fail "the attacker failed"
-        [ "$(cat "$tmp/swaps")" -gt 0 ] || fail "nothing ever changed places"
-        kill -TERM $watcher
-        wait $watcher || fail "the watcher failed"
-        [ ! -s "$tmp/opened" ] || fail "opened, and must not be: $(sort "$tmp/opened" | uniq -c)"
+        start_attack "$attacker_user" "${pairs[@]}"
 }
 
 # How a run may end: whole, or with entries that it could not read.
