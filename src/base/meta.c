@@ -133,9 +133,9 @@ static int apply_capability(int fd, const struct xattrs *want, const struct xatt
         return xattr_fd_set(fd, new->name, new->value, new->size);
 }
 
-static int apply_mode(int fd, mode_t mode, mode_t type, mode_t has, unsigned flags)
+static int apply_mode(int fd, mode_t mode, mode_t has, unsigned flags)
 {
-        if (S_ISLNK(type))
+        if (S_ISLNK(mode))
                 return 0;
         if (flags & META_KEEP_ACCESS)
                 mode |= S_IRWXU;
@@ -180,7 +180,7 @@ int meta_apply(int fd, const struct entry *want, const struct entry *have, unsig
                 note(&all, r, "set the capabilities of");
         r = all.changed ? read_mode(fd, &mode) : 0;
         if (r == 0)
-                r = apply_mode(fd, fitting_mode(want, has_owner, acls.failure == 0), want->mode, mode, flags);
+                r = apply_mode(fd, fitting_mode(want, has_owner, acls.failure == 0), mode, flags);
         if (r < 0)
                 note(&all, r, "set the mode of");
         *ret_failed = all.failed;

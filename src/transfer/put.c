@@ -209,7 +209,8 @@ int put_directory(struct put_dir *p, const struct entry *want, const struct entr
 
         if (have)
                 *ret_ino = have->ino;
-        if (have && !adjust && !closed)
+        /* A closed one is opened up by the crew, when it comes to work in it. */
+        if (have && !adjust)
                 return 0;
         if (!have && mkdirat(p->fd, want->name, S_IRWXU) < 0)
                 return err_destination_at(err, -errno, "create directory", p->path, want->name);
