@@ -93,17 +93,6 @@ static bool find(struct mount *ret, int fd)
         return found;
 }
 
-/* The rest of @path behind the directory @above and a slash, or NULL when it is not below. */
-static const char *below(const char *path, const char *above)
-{
-        size_t length = str_equal(above, "/") ? 0 : strlen(above);
-
-        if (strncmp(path, above, length) != 0 || (path[length] != '/' && path[length] != '\0'))
-                return NULL;
-        path += length;
-        return path + strspn(path, "/");
-}
-
 /* Where the directory @fd is in its filesystem, malloc'd, or NULL when it cannot be told. */
 static char *find_in_filesystem(int fd, const struct mount *m)
 {
@@ -116,7 +105,7 @@ static char *find_in_filesystem(int fd, const struct mount *m)
         if (n < 0 || (size_t)n == sizeof(path))
                 return NULL;
         path[n] = '\0';
-        rest = below(path, m->point);
+        rest = path_below(path, m->point);
         return !rest ? NULL : *rest ? path_join(m->root, rest) : strdup(m->root);
 }
 
@@ -130,7 +119,7 @@ int mount_is_of_entry_in(int fd, int above_fd, char **ret_name)
         if (!find(&above, above_fd) || !known || !str_equal(of.device, above.device))
                 return 0;
         place = find_in_filesystem(above_fd, &above);
-        rest = place ? below(of.root, place) : NULL;
+        rest = place ? path_below(of.root, place) : NULL;
         if (!rest || !*rest)
                 return 0;
         *ret_name = strndup(rest, strcspn(rest, "/"));

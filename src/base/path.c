@@ -171,3 +171,25 @@ char *path_parent(const char *path)
                 return strdup("/");
         return strndup(path, (size_t)(slash - path));
 }
+
+char *path_resolve(const char *path)
+{
+        _cleanup_(freep) char *above = NULL, *resolved = NULL;
+        char *real = realpath(path, NULL);
+
+        if (real || str_equal(path, "/"))
+                return real ? real : strdup(path);
+        above = path_parent(path);
+        resolved = above ? path_resolve(above) : NULL;
+        return resolved ? path_join(resolved, path_base(path)) : NULL;
+}
+
+const char *path_below(const char *path, const char *above)
+{
+        size_t length = str_equal(above, "/") ? 0 : strlen(above);
+
+        if (strncmp(path, above, length) != 0 || (path[length] != '/' && path[length] != '\0'))
+                return NULL;
+        path += length;
+        return path + strspn(path, "/");
+}

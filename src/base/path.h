@@ -25,3 +25,9 @@ const char *path_base(const char *path);
 
 /* All but the last component: "/" for "/x", "." for "x". malloc'd. */
 char *path_parent(const char *path);
+
+/* A plain absolute path with its symlinks resolved, as far as it exists; what is missing of it is kept. malloc'd. */
+char *path_resolve(const char *path);
+
+/* The rest of @path below the directory @above, "" when it is that itself; NULL when it is not below. Both plain. */
+const char *path_below(const char *path, const char *above);

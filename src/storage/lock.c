@@ -45,7 +45,7 @@ static void write_holder(int fd)
                 (void)fd_pwrite_full(fd, text, (size_t)size, 0);
 }
 
-static int open_lock_file(int dirfd, const char *name, bool create)
+int lock_open_file(int dirfd, const char *name, bool create)
 {
         int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
         _cleanup_(fd_closep) int fd = -1;
@@ -64,7 +64,7 @@ static int open_lock_file(int dirfd, const char *name, bool create)
 
 int lock_take(int dirfd, const char *name, bool create, struct err *err)
 {
-        _cleanup_(fd_closep) int fd = open_lock_file(dirfd, name, create);
+        _cleanup_(fd_closep) int fd = lock_open_file(dirfd, name, create);
 
         if (fd == -ENOENT && !create)
                 return TAKE_FD(fd);
@@ -87,12 +87,20 @@ static uint64_t hash(const char *text)
         return h;
 }
 
-/* A directory that only we can use. Return a descriptor or -errno. */
-static int open_runtime_directory(const char *above)
+void lock_name(char out[LOCK_NAME_SIZE], const char *kind, const char *key, const char *suffix)
 {
-        _cleanup_(fd_closep) int parent = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+        snprintf(out, LOCK_NAME_SIZE, "%s-%016" PRIx64 "%s", kind, hash(key), suffix);
+}
+
+int lock_open_runtime_directory(void)
+{
+        const char *above = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
+        _cleanup_(fd_closep) int parent = -1, fd = -1;
         struct stat st;
 
+        if (!above || !*above)
+                return -ENOENT;
+        parent = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (parent < 0)
                 return -errno;
         if (mkdirat(parent, "rsync-system-backup", 0700) < 0 && errno != EEXIST)
@@ -107,13 +115,12 @@ static int open_runtime_directory(const char *above)
 
 int lock_take_machine(const char *key, struct err *err)
 {
-        const char *above = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
-        _cleanup_(fd_closep) int dirfd = above && *above ? open_runtime_directory(above) : -1;
-        char name[64];
+        _cleanup_(fd_closep) int dirfd = lock_open_runtime_directory();
+        char name[LOCK_NAME_SIZE];
 
         /* No place that is ours alone: the lock beside the destination must do. */
         if (dirfd < 0)
                 return -1;
-        snprintf(name, sizeof(name), "destination-%016" PRIx64 ".lock", hash(key));
+        lock_name(name, "destination", key, ".lock");
         return lock_take(dirfd, name, true, err);
 }

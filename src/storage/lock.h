@@ -21,3 +21,18 @@ int lock_take(int dirfd, const char *name, bool create, struct err *err);
  * other than -1 with @err filled.
  */
 int lock_take_machine(const char *key, struct err *err);
+
+/*
+ * The directory of this program in the machine's runtime directory, which only we can write. Return a descriptor or
+ * -errno.
+ */
+int lock_open_runtime_directory(void);
+
+/*
+ * A file name in it for any @key: @kind, a dash and a hash. @out holds LOCK_NAME_SIZE bytes.
+ */
+enum { LOCK_NAME_SIZE = 64 };
+void lock_name(char out[LOCK_NAME_SIZE], const char *kind, const char *key, const char *suffix);
+
+/* Open @name, made if it is missing, as a file that is ours alone. Return a descriptor or a negative errno. */
+int lock_open_file(int dirfd, const char *name, bool create);

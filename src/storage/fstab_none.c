@@ -1,0 +1,40 @@
+/* For builds without libmount. */
+#include "base/err.h"
+#include "storage/fstab.h"
+
+#include <errno.h>
+
+int fstab_mount(const char *point, bool read_only, struct err *err)
+{
+        (void)point;
+        (void)read_only;
+        return err_usage(err, "--mount is not in this build: it was made without libmount");
+}
+
+int fstab_is_mounted(const char *point, struct err *err)
+{
+        (void)point;
+        (void)err;
+        return 0;
+}
+
+int fstab_instance(const char *point, char ret[FSTAB_INSTANCE_SIZE])
+{
+        (void)point;
+        (void)ret;
+        return -ENOENT;
+}
+
+int fstab_remount_writable(const char *point, struct err *err)
+{
+        (void)point;
+        (void)err;
+        return 0;
+}
+
+int fstab_unmount(const char *point, struct err *err)
+{
+        (void)point;
+        (void)err;
+        return 0;
+}
