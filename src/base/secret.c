@@ -7,21 +7,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-/* The bytes of all pages that @capacity touches, 0 when there are too many. */
+/* The bytes of all pages that @capacity touches; 0, which cannot be mapped, when that is more than can be counted. */
 static size_t whole_pages(size_t capacity)
 {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-        if (capacity > SIZE_MAX - page)
-                return 0;
         return (size_max(capacity, 1) + page - 1) / page * page;
 }
 
 int secret_init(struct secret *ret, size_t capacity)
 {
         size_t size = whole_pages(capacity);
-        void *data =
-                size > 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+        void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         if (data == MAP_FAILED)
                 return -ENOMEM;

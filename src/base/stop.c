@@ -5,9 +5,12 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/signalfd.h>
+#include <time.h>
 
 static int signal_fd = -1;
 static atomic_int requested_by;
@@ -76,4 +79,51 @@ int stop_check(struct err *err)
         if (!stop_requested())
                 return 0;
         return err_runf(err, -ECANCELED, "stopped by signal %s", sigabbrev_np(stop_signal()));
+}
+
+/* ---- waiting ---- */
+
+static uint64_t now_us(void)
+{
+        struct timespec now = { .tv_sec = 0 };
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t stop_deadline_us(unsigned timeout_s)
+{
+        return timeout_s > 0 ? now_us() + (uint64_t)timeout_s * 1000000 : 0;
+}
+
+/* For poll(2): rounded up, or it would be asked again and again in the last millisecond. */
+static int left_ms(uint64_t deadline_us)
+{
+        uint64_t now = now_us(), left;
+
+        if (deadline_us == 0)
+                return -1;
+        left = deadline_us > now ? (deadline_us - now + 999) / 1000 : 0;
+        return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+int stop_wait(int fd, uint64_t deadline_us, struct err *err)
+{
+        struct pollfd watched[] = { { .fd = fd, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
+
+        for (;;) {
+                int left = left_ms(deadline_us), r = stop_check(err);
+
+                if (r < 0)
+                        return r;
+                if (poll(watched, ARRAY_SIZE(watched), left) < 0 && errno != EINTR)
+                        return err_run(err, -errno, "wait", NULL);
+                r = stop_check(err);
+                if (r < 0)
+                        return r;
+                if (watched[0].revents)
+                        return STOP_WAIT_READY;
+                if (left == 0)
+                        return STOP_WAIT_TIMED_OUT;
+        }
 }

@@ -25,5 +25,17 @@ bool stop_requested(void);
 /* The signal that asked for it, 0 if none. */
 int stop_signal(void);
 
+/* When @timeout_s seconds from now are over: microseconds of CLOCK_MONOTONIC; 0, never, for a timeout of 0. */
+uint64_t stop_deadline_us(unsigned timeout_s);
+
+enum stop_wait { STOP_WAIT_READY, STOP_WAIT_TIMED_OUT };
+
+/*
+ * Main thread only: wait until @fd can be read (or is at its end, or broken), no longer than to the deadline. Return a
+ * stop_wait; -ECANCELED with @err filled when a stop is requested, which comes first; or another negative errno with
+ * @err filled.
+ */
+int stop_wait(int fd, uint64_t deadline_us, struct err *err);
+
 /* If a stop is requested fill @err (kind ERR_RUN) and return -ECANCELED, else 0. On the main thread polls first. */
 int stop_check(struct err *err);
