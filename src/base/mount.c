@@ -1,9 +1,9 @@
 /*
  * A line of /proc/self/mountinfo, see proc_pid_mountinfo(5), tells which directory of which filesystem was mounted:
  *
- *      36 35 98:0 /directory/in/it /mount/point rw,noatime ...
+ *      36 35 98:0 /directory/in/it /mount/point rw,noatime master:1 - ext4 /dev/sda1 rw,errors=continue
  *
- * Characters that would end a field stand there as \ooo.
+ * Characters that would end a field stand there as \ooo. There is any number of fields before the dash.
  */
 #include "base/mount.h"
 
@@ -12,16 +12,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/sysmacros.h>
 
-struct mount {
-        char *line;   /* the fields are parts of it */
-        char *device; /* of the filesystem: "98:0" */
-        char *root, *point;
-};
-
-static void mount_deinit(struct mount *m)
+void mount_deinit(struct mount *m)
 {
         free(m->line);
+        *m = (struct mount){ .line = NULL };
 }
 
 long mount_id(int fd)
@@ -57,39 +53,58 @@ static void unescape(char *text)
         *to = '\0';
 }
 
-/* Return whether @line, which is changed, is about the mount @id. */
-static bool parse(struct mount *ret, char *line, long id)
+/* The next field of the line, or NULL. */
+static char *next_field(char **rest)
 {
-        char *rest = line, *number = strsep(&rest, " ");
+        char *field = strsep(rest, " \n");
 
-        if (strtol(number, NULL, 10) != id || !rest)
+        if (field)
+                unescape(field);
+        return field;
+}
+
+/* Take the line, which is changed, to pieces. False when it is not of the kind. */
+static bool parse(struct mount *m)
+{
+        char *rest = m->line, *id = next_field(&rest), *above = next_field(&rest), *device = next_field(&rest), *field;
+        unsigned major_number, minor_number;
+
+        m->root = next_field(&rest);
+        m->point = next_field(&rest);
+        do {
+                field = next_field(&rest);
+        } while (field && !str_equal(field, "-"));
+        m->type = next_field(&rest);
+        m->source = next_field(&rest);
+        m->options = next_field(&rest);
+        if (!m->options || sscanf(device, "%u:%u", &major_number, &minor_number) != 2)
                 return false;
-        (void)strsep(&rest, " "); /* the mount that it is mounted on */
-        ret->device = strsep(&rest, " ");
-        ret->root = strsep(&rest, " ");
-        ret->point = strsep(&rest, " ");
-        if (!ret->device || !ret->root || !ret->point)
-                return false;
-        unescape(ret->root);
-        unescape(ret->point);
+        m->id = strtol(id, NULL, 10);
+        m->above_id = strtol(above, NULL, 10);
+        m->device = makedev(major_number, minor_number);
         return true;
 }
 
-/* The mount of @fd. False when it cannot be told. */
-static bool find(struct mount *ret, int fd)
+bool mount_read(struct mount *m, FILE *mountinfo)
+{
+        while (getline(&m->line, &m->capacity, mountinfo) > 0) {
+                if (parse(m))
+                        return true;
+        }
+        return false;
+}
+
+bool mount_find(struct mount *ret, int fd)
 {
         long id = mount_id(fd);
         FILE *info = id < 0 ? NULL : fopen("/proc/self/mountinfo", "re");
         bool found = false;
-        size_t size = 0;
-        char *line = NULL;
 
         *ret = (struct mount){ .line = NULL };
-        while (info && !found && getline(&line, &size, info) > 0)
-                found = parse(ret, line, id);
+        while (info && !found && mount_read(ret, info))
+                found = ret->id == id;
         if (info)
                 fclose(info);
-        ret->line = line;
         return found;
 }
 
@@ -114,9 +129,9 @@ int mount_is_of_entry_in(int fd, int above_fd, char **ret_name)
         _cleanup_(mount_deinit) struct mount of, above;
         _cleanup_(freep) char *place = NULL;
         const char *rest;
-        bool known = find(&of, fd);
+        bool known = mount_find(&of, fd);
 
-        if (!find(&above, above_fd) || !known || !str_equal(of.device, above.device))
+        if (!mount_find(&above, above_fd) || !known || of.device != above.device)
                 return 0;
         place = find_in_filesystem(above_fd, &above);
         rest = place ? path_below(of.root, place) : NULL;

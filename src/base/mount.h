@@ -3,6 +3,28 @@
 
 #include "base/util.h"
 
+#include <stdio.h>
+#include <sys/types.h>
+
+/* One mount, as /proc/PID/mountinfo tells. Start with { .line = NULL }. */
+struct mount {
+        char *line; /* the texts are parts of it */
+        size_t capacity;
+        long id, above_id; /* its own, and that of the mount that it is mounted on */
+        dev_t device;      /* of the filesystem; on btrfs none that stat(2) shows */
+        char *root;        /* the directory of the filesystem that is seen */
+        char *point;
+        char *type, *source, *options; /* the filesystem's options, not those of the mount */
+};
+
+/* Read the next mount out of an open mountinfo file; lines that nobody understands are left out. False at the end. */
+bool mount_read(struct mount *m, FILE *mountinfo);
+
+/* The mount through which @fd was opened or found. False when it cannot be told. */
+bool mount_find(struct mount *ret, int fd);
+
+void mount_deinit(struct mount *m);
+
 /* The mount of an open or found (O_PATH) file. Return its id or -1. */
 long mount_id(int fd);
 
