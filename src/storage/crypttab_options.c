@@ -1,5 +1,5 @@
 /*
- * The table below is both dialects': crypttab(5) of Debian's cryptsetup 2.7 and of systemd 257. An option that is given
+ * The table below is both dialects': crypttab(5) of Debian's cryptsetup 2.7 and of systemd 258. An option that is given
  * twice counts the last time, as with both; options that are none (",,") are passed over. Where the dialects understand
  * an entry differently (two types, a header for a plain device) it is refused rather than guessed at.
  */
@@ -121,6 +121,9 @@ static const struct option options[] = {
         { "checkargs", KIND_IDLE },
         { "fido2-cid", KIND_IDLE }, /* for tokens that the header does not know */
         { "fido2-rp", KIND_IDLE },
+        { "fido2-pin", KIND_IDLE },
+        { "fido2-up", KIND_IDLE },
+        { "fido2-uv", KIND_IDLE },
         { "fixate-volume-key", KIND_IDLE },
         { "keyfile-erase", KIND_IDLE },
         { "link-volume-key", KIND_IDLE },

@@ -51,8 +51,10 @@ int crypttab_values_decode(char **ret, const char *text, size_t size, const char
         if (!decoded)
                 return -ENOMEM;
         for (size_t i = 0; i < size; i++) {
-                char next = text[i] == '\\' && i + 1 < size ? text[i + 1] : '\0', c = text[i];
+                char c = text[i], next = '\0';
 
+                if (c == '\\' && i + 1 < size)
+                        next = text[i + 1];
                 if (next == '0')
                         i += 1 + octal_byte(text + i + 2, size - i - 2, &c);
                 else if (next && strchr(escapable, next))
@@ -115,9 +117,9 @@ static const struct {
         { "days", 86400 * SECOND },
         { "day", 86400 * SECOND },
         { "d", 86400 * SECOND },
-        { "weeks", 7 * 86400 * SECOND },
-        { "week", 7 * 86400 * SECOND },
-        { "w", 7 * 86400 * SECOND },
+        { "weeks", 604800 * SECOND },
+        { "week", 604800 * SECOND },
+        { "w", 604800 * SECOND },
         { "months", 2629800 * SECOND },
         { "month", 2629800 * SECOND },
         { "M", 2629800 * SECOND },
@@ -196,7 +198,7 @@ int crypttab_values_span(const char *text, unsigned *ret_s)
 
 /* ---- devices and files ---- */
 
-/* The length of "UUID=" or the like at the start of @text, in any case as libblkid has it, or 0. */
+/* The length of "UUID=" or the like at the start of @text, in any case, or 0. */
 static size_t tag_length(const char *text)
 {
         static const char *const tags[] = { "UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "ID=" };

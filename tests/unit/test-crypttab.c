@@ -642,7 +642,7 @@ START_TEST(options_for_the_boot_mean_nothing)
         ENTRY e = quietly_with(
                 "noauto,auto,nofail,fail,_netdev,x-initrd.attach,x-systemd.device-timeout=10s,x-,initramfs,"
                 "noearly,loud,quiet,verify,password-echo=masked,password-cache=yes,tpm2-pin=yes,"
-                "tpm2-pcrs=7,noauto=1");
+                "tpm2-pcrs=7,tpm2-signature=/s,tpm2-pcrlock=/l,noauto=1");
 
         ck_assert_int_eq(e->type, CRYPTTAB_LUKS);
         ck_assert_uint_eq(e->timeout_s, 0);
@@ -662,10 +662,15 @@ END_TEST
 
 START_TEST(options_without_effect_are_named_in_a_warning)
 {
-        ENTRY e = with("luks,check=ext4,checkargs=x,keyfile-erase,try-empty-password=yes,fido2-cid=secret");
+        ENTRY e =
+                with("luks,check=ext4,checkargs=x,keyfile-erase,try-empty-password=yes,fido2-cid=secret,fido2-rp=x,"
+                     "fido2-pin=1,fido2-up=1,fido2-uv=1,fixate-volume-key=x,link-volume-key=@u::x,tpm2-measure-bank=x,"
+                     "tpm2-measure-keyslot-nvpcr=x,tpm2-measure-pcr=15");
 
         ck_assert_str_eq(said, "warning: tab:1: options of 'disk' that have no effect here: "
-                               "check, checkargs, keyfile-erase, try-empty-password, fido2-cid\n");
+                               "check, checkargs, keyfile-erase, try-empty-password, fido2-cid, fido2-rp, fido2-pin, "
+                               "fido2-up, fido2-uv, fixate-volume-key, link-volume-key, tpm2-measure-bank, "
+                               "tpm2-measure-keyslot-nvpcr, tpm2-measure-pcr\n");
         ck_assert(!e->fido2);
 }
 END_TEST
