@@ -1,0 +1,150 @@
+/* The mapping once it is there: what it is, and how it goes away. */
+#include "storage/cryptdisk.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/stop.h"
+#include "storage/cryptlog.h"
+#include "storage/holders.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libcryptsetup.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/sysmacros.h>
+
+enum { ATTRIBUTE_SIZE = 600, SHOWN_SIZE = 256, BUSY_TRIES = 20, BUSY_PAUSE_MS = 250 };
+
+bool cryptdisk_is_unlocked(const char *name)
+{
+        crypt_status_info status;
+
+        cryptlog_begin();
+        status = crypt_status(NULL, name);
+        return status == CRYPT_ACTIVE || status == CRYPT_BUSY;
+}
+
+/* ---- in /sys ---- */
+
+/* The first line of /sys/block/DISK/ATTRIBUTE; false when there is none. */
+static bool read_attribute(int block_fd, const char *disk, const char *attribute, char ret[ATTRIBUTE_SIZE])
+{
+        _cleanup_(fd_closep) int fd = -1;
+        char path[ATTRIBUTE_SIZE];
+        ssize_t n;
+
+        snprintf(path, sizeof(path), "%s/%s", disk, attribute);
+        fd = openat(block_fd, path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : fd_read_full(fd, ret, ATTRIBUTE_SIZE - 1);
+        if (n < 0)
+                return false;
+        ret[n] = '\0';
+        ret[strcspn(ret, "\n")] = '\0';
+        return true;
+}
+
+/* Device-mapper knows names with characters of few kinds; libdevmapper writes the others as \xHH. Return 0 or -ENOMEM.
+ */
+static int mangle(struct buf *out, const char *name)
+{
+        static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789#+-.:=@_";
+        int r = 0;
+
+        for (; *name && r == 0; name++)
+                r = strchr(plain, *name) ? buf_putc(out, *name) : buf_printf(out, "\\x%02x", (unsigned char)*name);
+        return r;
+}
+
+/* "MAJOR:MINOR" of the mapping and its sequence number. Return 0, -ENODEV or another negative errno. */
+static int find_mapping(const char *name, char ret_number[ATTRIBUTE_SIZE], char ret_sequence[ATTRIBUTE_SIZE])
+{
+        _cleanup_(buf_deinit) struct buf mangled = { .data = NULL };
+        char other[ATTRIBUTE_SIZE];
+        struct dirent *d;
+        int r = -ENODEV;
+        DIR *block;
+
+        if (mangle(&mangled, name) < 0)
+                return -ENOMEM;
+        block = opendir("/sys/block");
+        if (!block)
+                return -errno;
+        while (r == -ENODEV && (d = readdir(block))) {
+                if (!str_starts(d->d_name, "dm-") || !read_attribute(dirfd(block), d->d_name, "dm/name", other) ||
+                    !str_equal(other, buf_text(&mangled)) ||
+                    !read_attribute(dirfd(block), d->d_name, "dev", ret_number))
+                        continue;
+                /* Linux 5.15 and later. */
+                if (!read_attribute(dirfd(block), d->d_name, "diskseq", ret_sequence))
+                        snprintf(ret_sequence, ATTRIBUTE_SIZE, "0");
+                r = 0;
+        }
+        closedir(block);
+        return r;
+}
+
+int cryptdisk_instance(const char *name, char *ret, size_t size)
+{
+        char number[ATTRIBUTE_SIZE], sequence[ATTRIBUTE_SIZE];
+        int r = find_mapping(name, number, sequence), written;
+
+        if (r < 0)
+                return r;
+        written = snprintf(ret, size, "%s %s", number, sequence);
+        return written >= 0 && (size_t)written < size ? 0 : -EOVERFLOW;
+}
+
+/* ---- locking ---- */
+
+static int fail_busy(const char *name, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf holders = { .data = NULL };
+        char number[ATTRIBUTE_SIZE], sequence[ATTRIBUTE_SIZE], shown[SHOWN_SIZE];
+        unsigned major_number, minor_number;
+
+        if (find_mapping(name, number, sequence) == 0 && sscanf(number, "%u:%u", &major_number, &minor_number) == 2)
+                (void)holders_describe(&holders, 0, makedev(major_number, minor_number));
+        path_show(NULL, name, shown, sizeof(shown));
+        if (holders.size > 0)
+                err_runf(err, -EBUSY, "cannot lock the encrypted disk '%s': it is used by %s", shown, holders.data);
+        else
+                err_runf(err, -EBUSY, "cannot lock the encrypted disk '%s': it is in use", shown);
+        return err_hint(err, "it stays unlocked until somebody runs: cryptsetup close %s", shown);
+}
+
+/* Return 0; -EBUSY without @err; or another negative errno with @err filled. */
+static int deactivate(const char *name, struct err *err)
+{
+        int r;
+
+        cryptlog_begin();
+        r = crypt_deactivate_by_name(NULL, name, 0);
+        if (r >= 0 || r == -EBUSY)
+                return r;
+        cryptlog_fail(err, r, "lock the encrypted disk", name);
+        if (cryptdisk_is_unlocked(name))
+                return r;
+        err_drop(err, "it is gone, whoever did it");
+        return 0;
+}
+
+int cryptdisk_lock(const char *name, struct err *err)
+{
+        /* A stop that was requested before is why we clean up; one that comes now is from somebody who will not wait.
+         */
+        bool is_stopping = stop_requested();
+        int r = deactivate(name, err);
+
+        for (int i = 0; i < BUSY_TRIES && r == -EBUSY; i++) {
+                struct pollfd wanted = { .fd = is_stopping ? -1 : stop_fd(), .events = POLLIN };
+
+                if (poll(&wanted, 1, BUSY_PAUSE_MS) > 0)
+                        break;
+                r = deactivate(name, err);
+        }
+        return r == -EBUSY ? fail_busy(name, err) : r;
+}
