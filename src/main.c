@@ -30,7 +30,7 @@
  *        remove                   removing one
  *        subvolume                both as btrfs does it
  *      storage/             state, lock, identity: what is remembered, held, recognised
- *        ask                      passphrases
+ *        passphrase, prompt, ask  keys of people: credentials, the terminal, password agents
  *      base/                err, report, log, stop, buf, arena, memory, secret, path, fd, ini, privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once
