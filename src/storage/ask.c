@@ -203,14 +203,10 @@ static int receive(int socket_fd, struct secret *answer)
                 .msg_iov = &place, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
         };
         ssize_t size = recvmsg(socket_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        int r;
 
         if (size < 0)
                 return errno == EINTR ? -EAGAIN : -errno;
-        r = judge(&message, (size_t)size, answer);
-        if (r != ASK_ANSWERED)
-                secret_keep(answer, 0, 0);
-        return r;
+        return judge(&message, (size_t)size, answer);
 }
 
 static int wait_for_answer(struct question *q, struct secret *answer, struct err *err)

@@ -32,6 +32,20 @@ static void read_flags(const void *data, char ret[256])
         ck_assert_str_ne(ret, "");
 }
 
+/* Sanitizers take mlock() for themselves and do nothing. */
+static bool can_lock(void)
+{
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        void *data = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char flags[256];
+
+        ck_assert_ptr_ne(data, MAP_FAILED);
+        (void)mlock(data, page);
+        read_flags(data, flags);
+        ck_assert_int_eq(munmap(data, page), 0);
+        return strstr(flags, " lo ") != NULL;
+}
+
 START_TEST(it_is_neither_swapped_nor_dumped)
 {
         struct secret s;
@@ -42,7 +56,7 @@ START_TEST(it_is_neither_swapped_nor_dumped)
         ck_assert_uint_eq(s.capacity, 100);
         memset(s.data, 'x', s.capacity);
         read_flags(s.data, flags);
-        ck_assert_msg(strstr(flags, " lo "), "not locked:%s", flags);
+        ck_assert_msg(!can_lock() || strstr(flags, " lo "), "not locked:%s", flags);
         ck_assert_msg(strstr(flags, " dd "), "would be dumped:%s", flags);
         secret_deinit(&s);
 }
