@@ -185,22 +185,33 @@ START_TEST(what_is_too_long_is_refused)
 }
 END_TEST
 
-START_TEST(a_terminal_in_another_mode_is_given_back_in_it)
+/* As a program that has crashed left it. */
+static void make_raw(struct terminal *t)
 {
-        struct terminal_result result;
-        struct termios mode;
-        struct terminal t;
+        struct termios mode = t->before;
 
-        terminal_open(&t);
-        mode = t.before;
         cfmakeraw(&mode);
         mode.c_lflag |= ECHO;
         mode.c_iflag |= ISTRIP | INLCR;
         mode.c_oflag |= OPOST | ONLCR;
-        terminal_set(&t, &mode);
-        answer(&t, "\xc3\xa4\r", &result);
+        terminal_set(t, &mode);
+}
+
+START_TEST(a_terminal_in_another_mode_is_given_back_in_it)
+{
+        struct terminal_result result;
+        struct terminal t;
+
+        terminal_open(&t);
+        make_raw(&t);
+        answer(&t, "wrong\x15\xc3\xa4\r", &result);
         ck_assert_int_eq(result.outcome, PROMPT_ANSWERED);
         ck_assert_int_eq(memcmp(result.data, "\xc3\xa4", 3), 0);
+        terminal_close(&t);
+        terminal_open(&t);
+        make_raw(&t);
+        answer(&t, "half\x03\r", &result);
+        ck_assert_int_eq(result.outcome, -ECANCELED);
         terminal_close(&t);
 }
 END_TEST
