@@ -5,6 +5,7 @@
 . "$(dirname "$(readlink -f "$0")")/../integration/lib.sh"
 guest=$(dirname "$(readlink -f "$0")")/guest
 command -v linux.uml >/dev/null || skip "needs linux.uml (user-mode-linux)"
+unset RSB RSB_PROGRAM # not run here
 mkdir "$tmp/in" "$tmp/with space"
 export TMPDIR=$tmp/in
 echo "$TMPDIR/rsb-guest" >"$tmp/pattern"
