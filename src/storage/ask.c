@@ -68,7 +68,7 @@ static int put_line(struct buf *text, const char *key, const char *value)
         int r = buf_printf(text, "%s=", key);
 
         for (; *value && r == 0; value++)
-                r = buf_putc(text, is_harmful(value) ? '?' : *value);
+                r = is_harmful(value) ? buf_putc(text, '?') : buf_putc(text, *value);
         return r < 0 ? r : buf_putc(text, '\n');
 }
 

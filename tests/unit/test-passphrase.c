@@ -11,6 +11,8 @@
 
 /* ---- credentials ---- */
 
+static const size_t largest = (size_t)1024 * 1024;
+
 static int use_credentials(void)
 {
         char link[64], path[400];
@@ -101,11 +103,11 @@ START_TEST(a_credential_that_is_too_large_is_refused)
 
         scratch_file(dir, "rsync-system-backup.disk", "", 0);
         fd = openat(dir, "rsync-system-backup.disk", O_WRONLY);
-        ck_assert_int_eq(ftruncate(fd, 1024 * 1024), 0);
+        ck_assert_int_eq(ftruncate(fd, (off_t)largest), 0);
         ck_assert_int_eq(passphrase_credential(&s, "disk", &err), 0);
-        ck_assert_uint_eq(s.size, 1024 * 1024);
+        ck_assert_uint_eq(s.size, largest);
         secret_deinit(&s);
-        ck_assert_int_eq(ftruncate(fd, 1024 * 1024 + 1), 0);
+        ck_assert_int_eq(ftruncate(fd, (off_t)largest + 1), 0);
         ck_assert_int_eq(passphrase_credential(&s, "disk", &err), -EFBIG);
         ck_assert_ptr_nonnull(strstr(err.text, "rsync-system-backup.disk'"));
         err_clear(&err);

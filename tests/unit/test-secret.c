@@ -21,9 +21,10 @@ static void read_flags(const void *data, char ret[256])
         ck_assert_ptr_nonnull(maps);
         ret[0] = '\0';
         while (fgets(line, sizeof(line), maps)) {
-                unsigned long from, to;
+                char *end;
+                uintptr_t from = strtoul(line, &end, 16), to = *end == '-' ? strtoul(end + 1, NULL, 16) : 0;
 
-                if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+                if (to > 0)
                         ours = from <= (uintptr_t)data && (uintptr_t)data < to;
                 else if (ours && str_starts(line, "VmFlags:"))
                         snprintf(ret, 256, "%.200s", line + strlen("VmFlags:"));
