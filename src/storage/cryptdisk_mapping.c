@@ -116,15 +116,16 @@ static int fail_busy(const char *name, struct err *err)
         return err_hint(err, "it stays unlocked until somebody runs: cryptsetup close %s", shown);
 }
 
-/* Return 0; -EBUSY without @err; or another negative errno with @err filled. */
 static int deactivate(const char *name, struct err *err)
 {
         int r;
 
         cryptlog_begin();
         r = crypt_deactivate_by_name(NULL, name, 0);
-        if (r >= 0 || r == -EBUSY)
-                return r;
+        if (r >= 0)
+                return 0;
+        if (r == -EBUSY)
+                return fail_busy(name, err);
         cryptlog_fail(err, r, "lock the encrypted disk", name);
         if (cryptdisk_is_unlocked(name))
                 return r;
@@ -137,14 +138,14 @@ int cryptdisk_lock(const char *name, struct err *err)
         /* A stop that was requested before is why we clean up; one that comes now is from somebody who will not wait.
          */
         bool is_stopping = stop_requested();
-        int r = deactivate(name, err);
 
-        for (int i = 0; i < BUSY_TRIES && r == -EBUSY; i++) {
+        cryptlog_begin();
+        /* Looked at first: the library itself tries to remove what is in use for seconds, and cannot be stopped. */
+        for (int i = 0; crypt_status(NULL, name) == CRYPT_BUSY; i++) {
                 struct pollfd wanted = { .fd = is_stopping ? -1 : stop_fd(), .events = POLLIN };
 
-                if (poll(&wanted, 1, BUSY_PAUSE_MS) > 0)
-                        break;
-                r = deactivate(name, err);
+                if (i == BUSY_TRIES || poll(&wanted, 1, BUSY_PAUSE_MS) > 0)
+                        return fail_busy(name, err);
         }
-        return r == -EBUSY ? fail_busy(name, err) : r;
+        return deactivate(name, err);
 }

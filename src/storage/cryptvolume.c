@@ -18,11 +18,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libcryptsetup.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #define PLAIN_CIPHER "aes-cbc-essiv:sha256"
 #define PLAIN_HASH "ripemd160"
-enum { PLAIN_KEY_BITS = 256, SHOWN_SIZE = 256 };
+enum { PLAIN_KEY_BITS = 256, SHOWN_SIZE = 256, INSTANCE_SIZE = 64, MAKING_TRIES = 50, MAKING_PAUSE_MS = 100 };
 
 /*
  * The work that a header may ask for, since it cannot be interrupted: ten minutes for one key are no protection but a
@@ -162,6 +163,22 @@ static int fail(const struct cryptvolume *v, int code, struct err *err)
         return code;
 }
 
+/*
+ * Is somebody else making the mapping right now, or has he made it? While he does, it exists, but has no table yet, and
+ * is in nobody's hands but his.
+ */
+static bool is_made_by_others(const char *name)
+{
+        char instance[INSTANCE_SIZE];
+
+        for (int i = 0; i < MAKING_TRIES && cryptdisk_instance(name, instance, sizeof(instance)) == 0; i++) {
+                if (cryptdisk_is_unlocked(name))
+                        return true;
+                (void)poll(NULL, 0, MAKING_PAUSE_MS);
+        }
+        return false;
+}
+
 /* @r is what an activation of the library returned, a key slot or a negative errno. */
 static int judge(const struct cryptvolume *v, const char *name, int r, struct err *err)
 {
@@ -170,7 +187,7 @@ static int judge(const struct cryptvolume *v, const char *name, int r, struct er
         if (r == -EPERM)
                 return CRYPTVOLUME_WRONG;
         fail(v, r, err);
-        if (!name || !cryptdisk_is_unlocked(name))
+        if (!name || !is_made_by_others(name))
                 return r;
         err_drop(err, "what was wanted is there");
         return CRYPTVOLUME_ALREADY;
