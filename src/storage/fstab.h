@@ -1,6 +1,11 @@
 /*
  * Filesystems of fstab(5), mounted and unmounted by libmount as mount(8) does it, with all options of their entry
- * (LABEL=, UUID=, bind, loop, noauto, x-*). What is mounted is decided by /proc/self/mountinfo.
+ * (LABEL=, UUID=, bind, loop, noauto, x-*). What is mounted is decided by /proc/self/mountinfo; an automount point on
+ * which nothing is yet (autofs) counts as nothing. The file is /etc/fstab, or $LIBMOUNT_FSTAB unless running setuid.
+ *
+ * A mount point is any path to it, through symlinks too. No descriptor of ours stays on a filesystem. The only programs
+ * that are ever executed are libmount's mount.TYPE, for network and other filesystems that the kernel cannot mount by
+ * itself, and only for mounting.
  */
 #pragma once
 
@@ -17,24 +22,32 @@ enum fstab_outcome {
 };
 
 /*
- * Mount what belongs on @point (a plain absolute path; symlinks in it are resolved as mount(8) does); @read_only in
- * addition to what its entry says. Afterwards the root of that filesystem really is there, or it is an error: a device
- * that is missing is one too, also with `nofail`. Return a fstab_outcome or a negative errno with @err filled: -ENOENT
- * (kind ERR_USAGE) when fstab has no such entry, -ENODEV when its device is missing.
+ * Mount what belongs on @point; @read_only in addition to what its entry says. Of several entries for one mount point,
+ * the first whose device is there. Afterwards the uppermost mount on @point is that entry's, or it is an error: a
+ * device that is missing is one too, also with `nofail`, and so is another filesystem that was there before. An error
+ * leaves mounted what was mounted before, and nothing else.
+ *
+ * Return a fstab_outcome or a negative errno with @err filled: -ENOENT (kind ERR_USAGE) when fstab has no such entry,
+ * -ENOTDIR when the mount point does not exist, -ENODEV when the device of its entry (the medium in it, the image, what
+ * is to be bound) is missing, and for nothing else; -EMEDIUMTYPE when something else is mounted there.
  */
 int fstab_mount(const char *point, bool read_only, struct err *err);
 
-/* Is something mounted on exactly @point? Return 1, 0, or a negative errno with @err filled. */
+/* Is something mounted on exactly @point? Return 1, 0 (also when it does not exist), or a negative errno with @err. */
 int fstab_is_mounted(const char *point, struct err *err);
 
-/* What is mounted on @point now, the uppermost. Return 0, or -ENOENT when nothing is. */
+/* What is mounted on @point now, the uppermost. Return 0, -ENOENT when nothing is, or another negative errno. */
 int fstab_instance(const char *point, char ret[FSTAB_INSTANCE_SIZE]);
 
-/* Make what fstab_mount() mounted read-only writable, as its entry says. */
+/*
+ * Make what fstab_mount() mounted read-only writable, unless its entry says `ro`. Return 0 or a negative errno with
+ * @err filled: -EROFS when it cannot be (write-protected media; the kernel found errors; a loop device that was set up
+ * for reading, which is what `loop` with `ro` does).
+ */
 int fstab_remount_writable(const char *point, struct err *err);
 
 /*
- * Unmount. A filesystem in use is tried again for a few seconds; then -EBUSY, and @err names who uses it. Never lazily.
- * What is not mounted any more is no error.
+ * Unmount the uppermost mount on @point. A filesystem in use is tried again for a few seconds, whatever signals arrive;
+ * then -EBUSY, and @err names who uses it. Never lazily. What is not mounted any more is no error.
  */
 int fstab_unmount(const char *point, struct err *err);

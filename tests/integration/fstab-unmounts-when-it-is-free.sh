@@ -1,0 +1,77 @@
+#!/bin/bash
+# fstab-unmounts-when-it-is-free.sh: a filesystem in use is tried again for seconds, whatever signals arrive, then those
+# who use it are named; it is never detached lazily.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need findmnt losetup mkfs.ext4
+in_memory 400m
+. "$here/fstab.sh"
+
+image a.img ext4 8M
+mkdir point
+entry "$tmp/a.img" point ext4 loop
+
+# use COMMAND...: something that uses the filesystem, until it is ended. Sets $user.
+use() {
+        mkfifo ready
+        (
+                echo >ready
+                exec "$@"
+        ) >/dev/null 2>&1 &
+        user=$!
+        read -r _ <ready
+        rm ready
+}
+
+# ---- by whom ----
+answers mounted mount point
+mkdir point/sub point/mounted
+touch point/file
+cd point/sub
+use sleep 60
+inside=$user
+cd "$tmp"
+use sh -c 'exec sleep 60 <point/file'
+mount -t tmpfs none point/mounted
+truncate -s 64K point/image
+attach point/image
+answer=$(probe unmount point) && fail "a filesystem in use was unmounted"
+[[ $answer == "EBUSY: cannot unmount '$tmp/point': it is in use by "*" (end what uses it"* ]] || fail "not EBUSY: $answer"
+for holder in "sleep ($inside)" "sleep ($user)" "the mount '$tmp/point/mounted'" "the device '${device#/dev/}'"; do
+        [[ $answer == *"$holder"* ]] || fail "not told that $holder uses it: $answer"
+done
+answers yes mounted point
+detach "$device"
+umount point/mounted
+kill "$inside" "$user"
+wait "$inside" "$user" || true
+
+# ---- free in time ----
+cd point
+use sleep 60
+cd "$tmp"
+RSB_PROGRAM=$RSB_FSTAB_PROBE "${RSB:-$RSB_FSTAB_PROBE}" unmount "$tmp/point" >unmounting &
+unmounting=$!
+# It has been refused once when it waits; the stop that a run was asked for is no reason to leave the disk mounted.
+for _ in $(seq 100); do
+        [ -z "$(awk '/^(voluntary)_ctxt/ && $2 > 3 { print }' "/proc/$unmounting/status" 2>/dev/null)" ] || break
+        sleep 0.05
+done
+kill -TERM "$unmounting"
+kill -INT "$unmounting"
+kill "$user"
+wait "$user" || true
+wait "$unmounting" || fail "it was not unmounted: $(cat unmounting)"
+[ "$(cat unmounting)" = ok ] || fail "it was not unmounted: $(cat unmounting)"
+answers no mounted point
+[ -z "$(losetup -n -O NAME -j "$tmp/a.img")" ] || fail "the loop device is still there"
+
+# ---- in the order in which they were mounted on one another ----
+answers mounted mount point
+first=$(probe instance point)
+mount -t tmpfs none point
+[ "$first" != "$(probe instance point)" ] || fail "another mount is the same instance"
+answers ok unmount point
+answers "$first" instance point
+answers ok unmount point
+answers none instance point
