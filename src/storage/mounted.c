@@ -94,7 +94,7 @@ void origin_find(struct origin *ret, struct libmnt_fs *fs, struct libmnt_cache *
 
 /* ---- whether that is what is mounted ---- */
 
-/* The block device below @m, 0 if there is none. */
+/* The block device that @m names, 0 if there is none: btrfs is not alone in having a number of its own (bcachefs). */
 static dev_t device_below(const struct mount *m)
 {
         struct stat st;

@@ -98,13 +98,13 @@ answers ok writable point
 ! touch point/written 2>/dev/null || fail "it is writable though its entry says ro"
 answers ok unmount point
 # Write-protected media can be looked at all the same.
-blockdev --setro "$a"
+attach a.img -r
 : >fstab
-entry "$a" point ext4 defaults
+entry "$device" point ext4 defaults
 answers mounted mount-ro point
 answers 'EROFS: cannot make writable*' writable point
 answers ok unmount point
-blockdev --setrw "$a"
+detach "$device"
 
 # ---- a file ----
 : >fstab
@@ -151,6 +151,9 @@ entry one/ bound tmpfs size=1m
 there_and_back bound
 [[ $(on bound OPTIONS) == *size=1024k* ]] || fail "not with the size that its entry says"
 answers ok unmount bound
+mount -t tmpfs one bound
+answers already mount bound
+umount bound
 
 # ---- on an automount point that has not been used ----
 exec {pipe}> >(cat >/dev/null)

@@ -24,11 +24,12 @@ image() {
         "mkfs.$type" "$@" "$tmp/$name" >"$tmp/mkfs.log" 2>&1 || fail "mkfs.$type: $(cat "$tmp/mkfs.log")"
 }
 
-# attach FILE: sets $device, which stays as long as the test has it open, and no longer whatever ends the test.
+# attach FILE [losetup options]: sets $device, which stays as long as the test has it open, and no longer whatever ends the test.
 attach() {
-        local fd
+        local fd file=$tmp/$1
+        shift
 
-        device=$(losetup -f --show "$tmp/$1") || skip "cannot set up a loop device"
+        device=$(losetup -f --show "$@" "$file") || skip "cannot set up a loop device"
         exec {fd}<"$device"
         losetup -d "$device"
         held[$device]=$fd
