@@ -70,6 +70,42 @@ static bool ask_kernel(int fd, char ret[IDENTITY_SIZE])
         return true;
 }
 
+/* linux/ext4.h of Linux 6.0; EXT4_IOC_GETFSUUID in Documentation/filesystems/ext4. */
+struct ext4_uuid_request {
+        uint32_t length, flags;
+        uint8_t uuid[UUID_BYTES];
+};
+#define GET_EXT4_UUID _IOR('f', 44, uint64_t)
+
+static bool ask_ext4(int fd, char ret[IDENTITY_SIZE])
+{
+        struct ext4_uuid_request request = { .length = UUID_BYTES };
+
+        if (ioctl(fd, GET_EXT4_UUID, &request) < 0 || request.length != UUID_BYTES)
+                return false;
+        print_uuid(request.uuid, ret);
+        return true;
+}
+
+/* ioctl_xfs_fsgeometry(2), the first version of it. */
+struct xfs_geometry {
+        uint32_t sizes[8];
+        uint64_t blocks[4];
+        uint8_t uuid[UUID_BYTES];
+        uint32_t rest[7];
+};
+#define GET_XFS_GEOMETRY _IOR('X', 100, struct xfs_geometry)
+
+static bool ask_xfs(int fd, char ret[IDENTITY_SIZE])
+{
+        struct xfs_geometry geometry = { .uuid = "" };
+
+        if (ioctl(fd, GET_XFS_GEOMETRY, &geometry) < 0)
+                return false;
+        print_uuid(geometry.uuid, ret);
+        return true;
+}
+
 /* It is none of those that tell by the call for all (Linux 6.18), and its st_dev is that of no device. */
 static bool ask_btrfs(int fd, char ret[IDENTITY_SIZE])
 {
@@ -104,7 +140,8 @@ static bool ask_udev(int fd, char ret[IDENTITY_SIZE])
 
 void identity_filesystem(int fd, char ret[IDENTITY_SIZE])
 {
-        if (!ask_kernel(fd, ret) && !ask_btrfs(fd, ret) && !ask_udev(fd, ret))
+        if (!ask_kernel(fd, ret) && !ask_ext4(fd, ret) && !ask_xfs(fd, ret) && !ask_btrfs(fd, ret) &&
+            !ask_udev(fd, ret))
                 ret[0] = '\0';
         /* Some images were made without one. */
         if (strspn(ret, "0-") == strlen(ret))
