@@ -35,9 +35,13 @@ struct destination_snapshots {
 
 void destination_snapshots_deinit(struct destination_snapshots *list);
 
+/* The disk is not plugged in and that is no failure, which has been logged. */
+enum { DESTINATION_ABSENT = 1 };
+
 struct destination_ops {
         /* Lock, unlock, mount; see that it is the right disk and that nothing stands against the run; make what is
-         * missing; clean up after runs that were cut off. */
+         * missing; clean up after runs that were cut off. May return DESTINATION_ABSENT: then there is nothing to do.
+         */
         int (*prepare)(struct destination *d, struct err *err);
         /* Bring `latest` up to date. -ENOSPC and -EDQUOT: it may be repeated when there is room again. */
         int (*transfer)(struct destination *d, struct err *err);
@@ -45,6 +49,9 @@ struct destination_ops {
         int (*snapshot)(struct destination *d, struct err *err);
         int (*list)(struct destination *d, struct destination_snapshots *ret, struct err *err);
         int (*remove)(struct destination *d, const char *name, struct err *err);
+        /* A step ended with -ENOSPC or -EDQUOT for good: add to @err how much is missing, what takes the room, and what
+         * can be done. */
+        void (*explain_full)(struct destination *d, struct err *err);
         /* Undo what prepare() did, in reverse order. Called once, also after a failed prepare(). */
         int (*release)(struct destination *d, struct err *err);
         struct destination *(*free)(struct destination *d);

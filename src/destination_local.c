@@ -15,6 +15,7 @@
 #include "rotate/names.h"
 #include "rotate/remove.h"
 #include "rotate/subvolume.h"
+#include "storage/lock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -165,12 +166,35 @@ static int remember_disk(struct local *l, struct err *err)
         return 0;
 }
 
+static int lock_destination(struct local *l, struct err *err)
+{
+        l->machine_lock = lock_take_machine(l->place.path, err);
+        return l->machine_lock < 0 && err->kind != ERR_NONE ? l->machine_lock : 0;
+}
+
+/* Symlinks on the disk can be followed only now. */
+static int name_again(struct local *l, struct err *err)
+{
+        int r = local_place_name(&l->place, l->d.config->options->destination.path, err);
+
+        l->d.parent = l->place.parent;
+        return r;
+}
+
 static int local_prepare(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
         const struct options *o = l->d.config->options;
-        int r = local_place_open(&l->place, o->dry_run, err);
+        int r = o->dry_run ? 0 : lock_destination(l, err);
 
+        if (r == 0)
+                r = local_disk_attach(&l->disk, err);
+        if (r == LOCAL_DISK_ABSENT)
+                return DESTINATION_ABSENT;
+        if (r == 0 && o->mount)
+                r = name_again(l, err);
+        if (r == 0)
+                r = local_place_open(&l->place, o->dry_run, err);
         l->was_running = l->place.state.running;
         if (r == 0)
                 r = local_checks(&l->place, o, err);
@@ -252,23 +276,37 @@ static int local_remove(struct destination *d, const char *name, struct err *err
 
 /* ---- release ---- */
 
+static int save_last_state(struct local *l, struct err *err)
+{
+        int r;
+
+        if (l->place.state_fd < 0 || l->d.config->options->dry_run)
+                return 0;
+        /* A snapshot that a power cut brings back must not lack its record. */
+        r = l->state_changed ? fd_sync_directory(l->place.parent_fd) : 0;
+        if (r < 0)
+                err_run(err, r, "write to the disk", l->place.parent);
+        else if (l->state_changed)
+                r = local_save_state(l, err);
+        state_reserve(l->place.state_fd);
+        return r;
+}
+
 static int local_release(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
-        int r = 0;
+        ERR_LOCAL(second);
+        int r = save_last_state(l, err);
 
-        if (l->state_changed && l->place.state_fd >= 0 && !l->d.config->options->dry_run) {
-                /* A snapshot that a power cut brings back must not lack its record. */
-                r = fd_sync_directory(l->place.parent_fd);
-                if (r < 0)
-                        err_run(err, r, "write to the disk", l->place.parent);
-                else
-                        r = local_save_state(l, err);
-        }
-        if (l->place.state_fd >= 0 && !l->d.config->options->dry_run)
-                state_reserve(l->place.state_fd);
         d->parent = NULL;
         local_place_deinit(&l->place);
+        if (local_disk_detach(&l->disk, r < 0 ? &second : err) < 0) {
+                if (r < 0)
+                        log_err(LOG_LEVEL_ERROR, &second);
+                else
+                        r = err->code;
+        }
+        l->machine_lock = fd_close(l->machine_lock);
         return r;
 }
 
@@ -277,6 +315,7 @@ static struct destination *local_free(struct destination *d)
         struct local *l = local_of(d);
 
         local_place_deinit(&l->place);
+        fd_close(l->machine_lock);
         free(l);
         return NULL;
 }
@@ -289,6 +328,7 @@ int destination_local_new(struct destination **ret, const struct destination_con
                 .snapshot = local_snapshot,
                 .list = local_list,
                 .remove = local_remove,
+                .explain_full = local_explain_full,
                 .release = local_release,
                 .free = local_free,
         };
@@ -298,8 +338,12 @@ int destination_local_new(struct destination **ret, const struct destination_con
         if (!l)
                 return err_oom(err);
         l->d = (struct destination){ .ops = &ops, .config = config };
+        l->machine_lock = -1;
+        local_disk_init(&l->disk, config->options);
         local_place_init(&l->place);
         r = local_place_name(&l->place, config->options->destination.path, err);
+        if (r == 0)
+                r = local_disk_check_path(&l->disk, l->place.parent, err);
         if (r < 0) {
                 local_free(&l->d);
                 return r;

@@ -3,13 +3,17 @@
 
 #include "base/util.h"
 #include "destination.h"
+#include "local_disk.h"
 #include "local_place.h"
 #include "transfer/limits.h"
 
 struct err;
+struct report;
 
 struct local {
         struct destination d; /* first */
+        int machine_lock;     /* from before anything is unlocked until all is locked again; -1 */
+        struct local_disk disk;
         struct local_place place;
         struct limits limits;
         bool limits_known;
@@ -46,6 +50,13 @@ int local_trash(const struct local *l, const char *name, char trash[LOCAL_TRASH_
 /* Remove the directory @name of the parent with all that is in it, shown as @shown. What cannot go is reported. */
 int local_discard(struct local *l, const char *name, const char *shown, struct err *err);
 
+/* Count in @report what a transfer would do now, and change nothing. */
+int local_imagine_transfer(struct local *l, struct report *report, struct err *err);
+
 /* Operations of the destination, see destination.h. */
 int local_transfer(struct destination *d, struct err *err);
 int local_snapshot(struct destination *d, struct err *err);
+void local_explain_full(struct destination *d, struct err *err);
+
+/* Log what room there is, for who wants to know more (-v). */
+void local_tell_room(const struct local *l);

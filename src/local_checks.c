@@ -197,9 +197,7 @@ static int is_kept_by_another(int fd, const struct entry *e)
 /* The next run of the other one would delete all of it, as something that its source does not have. */
 static int check_nested(const struct local_place *p, struct err *err)
 {
-        _cleanup_(freep) char *above = path_parent(p->parent);
-        _cleanup_(fd_closep) int fd =
-                p->parent_fd >= 0 ? fcntl(p->parent_fd, F_DUPFD_CLOEXEC, 0) : fd_open_directory(above ? above : "/");
+        _cleanup_(fd_closep) int fd = fcntl(p->parent_fd >= 0 ? p->parent_fd : p->above_fd, F_DUPFD_CLOEXEC, 0);
         bool is_root = false;
         char shown[SHOWN_MAX];
 
@@ -215,6 +213,37 @@ static int check_nested(const struct local_place *p, struct err *err)
                 return err_hint(err, "use a directory outside of it; --force if it is meant so");
         }
         return 0;
+}
+
+/* ---- a destination that is not on what was mounted for it ---- */
+
+/* By descriptors: a symlink may lead away from there, or something else be mounted in between. */
+static int check_mounted(const struct local_place *p, const struct options *o, struct err *err)
+{
+        _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1,
+                                 fd = fcntl(p->parent_fd >= 0 ? p->parent_fd : p->above_fd, F_DUPFD_CLOEXEC, 0);
+        struct entry point = { .ino = 0 }, e = { .ino = 0 };
+        char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
+        bool is_root = false;
+        int r = 0;
+
+        if (!o->mount)
+                return 0;
+        if (point_fd < 0 || (r = entry_stat_fd(&point, point_fd)) < 0)
+                return err_run(err, point_fd < 0 ? point_fd : r, "open the mount point", o->mount);
+        while (!is_root) {
+                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+                if (r == 0 && e.dev != point.dev)
+                        break;
+                if (r == 0 && entry_is_same_inode(&e, &point) && mount_id(fd) == mount_id(point_fd))
+                        return 0;
+                if (r == 0)
+                        r = go_up(&fd, &e, &is_root);
+                if (r < 0)
+                        return err_run(err, r, "look above", p->parent);
+        }
+        return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'", show(p->parent, shown),
+                        show(o->mount, shown_point));
 }
 
 /* ---- what there must be ---- */
@@ -253,13 +282,12 @@ static int check_writable(const struct local_place *p, const struct options *o, 
 
 static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
 {
-        _cleanup_(freep) char *above = path_parent(p->parent);
-        struct stat st;
-
         if (!o->backup && p->parent_fd < 0)
                 return err_run(err, -ENOENT, "open directory", p->parent);
-        if (p->parent_fd < 0 && above && stat(above, &st) < 0) {
-                err_run(err, -errno, "create the destination in", above);
+        if (p->parent_fd < 0 && !o->mount && strchr(p->missing, '/')) {
+                _cleanup_(freep) char *above = path_parent(p->parent);
+
+                err_run(err, -ENOENT, "create the destination in", above ? above : p->parent);
                 return err_hint(err, "only the destination and its parent are created; is a disk missing there?");
         }
         if (!o->backup && o->snapshot && p->latest_fd < 0) {
@@ -313,6 +341,8 @@ int local_checks(const struct local_place *p, const struct options *o, struct er
         _cleanup_(fd_closep) int source_fd = -1;
         int r = check_exists(p, o, err);
 
+        if (r == 0)
+                r = check_mounted(p, o, err);
         if (r == 0)
                 r = check_mount_point(p, o, err);
         if (r == 0)

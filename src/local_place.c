@@ -23,7 +23,7 @@ enum { SHOWN_MAX = 300 };
 
 void local_place_init(struct local_place *p)
 {
-        *p = (struct local_place){ .parent_fd = -1, .state_fd = -1, .latest_fd = -1, .machine_lock = -1, .lock = -1 };
+        *p = (struct local_place){ .above_fd = -1, .parent_fd = -1, .state_fd = -1, .latest_fd = -1, .lock = -1 };
 }
 
 void local_place_deinit(struct local_place *p)
@@ -32,7 +32,7 @@ void local_place_deinit(struct local_place *p)
         fd_close(p->lock);
         fd_close(p->state_fd);
         fd_close(p->parent_fd);
-        fd_close(p->machine_lock);
+        fd_close(p->above_fd);
         state_deinit(&p->state);
         free(p->path);
         free(p->parent);
@@ -40,29 +40,51 @@ void local_place_deinit(struct local_place *p)
         local_place_init(p);
 }
 
-/* The real path, as far as it exists: two ways to write one destination are one destination. */
+/* Symlinks are resolved as far as it exists: two ways to write one destination are one destination. */
 int local_place_name(struct local_place *p, const char *path, struct err *err)
 {
-        _cleanup_(freep) char *parent = path_parent(path), *real = NULL;
+        _cleanup_(freep) char *parent = path_parent(path);
         const char *base = path_base(path);
 
         if (str_equal(path, "/"))
                 return err_usage(err, "the destination cannot be the root directory: snapshots have to lie beside it");
         if (str_equal(base, "..") || str_equal(base, "."))
                 return err_usage(err, "the destination must be named, not '%s'", base);
-        real = parent ? realpath(parent, NULL) : NULL;
-        p->parent = strdup(real ? real : parent ? parent : "");
+        local_place_deinit(p);
+        p->parent = parent ? path_resolve(parent) : NULL;
         p->latest = strdup(base);
         p->path = p->parent ? path_join(p->parent, base) : NULL;
-        return parent && p->parent && p->latest && p->path ? 0 : err_oom(err);
+        return p->path && p->latest ? 0 : err_oom(err);
+}
+
+/* The nearest directory above the parent, which does not exist, and what is missing below that. */
+static int open_above(struct local_place *p, struct err *err)
+{
+        char *above = strdup(p->parent);
+
+        while (above && p->above_fd < 0) {
+                char *next = path_parent(above);
+
+                free(above);
+                above = next;
+                p->above_fd = above ? fd_open_directory(above) : -ENOMEM;
+                if (p->above_fd < 0 && p->above_fd != -ENOENT)
+                        break;
+        }
+        if (p->above_fd >= 0)
+                p->missing = path_below(p->parent, above);
+        else
+                err_run(err, p->above_fd, "open directory", above);
+        free(above);
+        return p->above_fd < 0 ? err->code : 0;
 }
 
 static int open_parent(struct local_place *p, struct err *err)
 {
         p->parent_fd = fd_open_directory(p->parent);
-        if (p->parent_fd >= 0 || p->parent_fd == -ENOENT)
+        if (p->parent_fd >= 0)
                 return 0;
-        return err_run(err, p->parent_fd, "open directory", p->parent);
+        return p->parent_fd == -ENOENT ? open_above(p, err) : err_run(err, p->parent_fd, "open directory", p->parent);
 }
 
 static int open_latest(struct local_place *p, struct err *err)
@@ -129,25 +151,15 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
 /* On which filesystem the parent is, or will be. */
 static void find_filesystem(struct local_place *p)
 {
-        _cleanup_(freep) char *above = p->parent_fd < 0 ? path_parent(p->parent) : NULL;
-        _cleanup_(fd_closep) int above_fd = above ? fd_open_directory(above) : -1;
-        int fd = p->parent_fd < 0 ? above_fd : p->parent_fd;
-
-        if (fd < 0)
-                return;
-        identity_filesystem(fd, p->filesystem);
+        identity_filesystem(p->parent_fd < 0 ? p->above_fd : p->parent_fd, p->filesystem);
         if (!p->filesystem[0])
                 snprintf(p->filesystem, sizeof(p->filesystem), "%s", IDENTITY_NO_UUID);
 }
 
 int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 {
-        int r;
+        int r = open_parent(p, err);
 
-        p->machine_lock = dry_run ? -1 : lock_take_machine(p->path, err);
-        if (p->machine_lock < 0 && err->kind != ERR_NONE)
-                return p->machine_lock;
-        r = open_parent(p, err);
         p->latest_is_new = p->parent_fd < 0;
         if (r == 0)
                 find_filesystem(p);
@@ -159,14 +171,23 @@ int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 
 /* ---- creating ---- */
 
+/* What somebody put there since it was missing, be it a symlink to elsewhere, was not looked at. */
 static int create_parent(struct local_place *p, struct err *err)
 {
-        /* What somebody put there since it was missing, be it a symlink to elsewhere, was not looked at. */
-        if (mkdir(p->parent, 0700) < 0)
-                return err_run(err, -errno, "create directory", p->parent);
-        p->parent_fd = fd_open_at(AT_FDCWD, p->parent, O_DIRECTORY);
-        if (p->parent_fd < 0)
-                return err_run(err, p->parent_fd, "open directory", p->parent);
+        _cleanup_(freep) char *names = strdup(p->missing);
+        char *rest = names, *name;
+
+        if (!names)
+                return err_oom(err);
+        while ((name = strsep(&rest, "/"))) {
+                if (mkdirat(p->above_fd, name, 0700) < 0)
+                        return err_run(err, -errno, "create directory", p->parent);
+                p->parent_fd = fd_open_at(p->above_fd, name, O_DIRECTORY);
+                if (p->parent_fd < 0)
+                        return err_run(err, p->parent_fd, "open directory", p->parent);
+                fd_close(p->above_fd);
+                p->above_fd = rest ? TAKE_FD(p->parent_fd) : -1;
+        }
         find_filesystem(p);
         return 0;
 }

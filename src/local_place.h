@@ -24,7 +24,9 @@ struct local_place {
         char *parent;                       /* likewise */
         char *latest;                       /* the last component of path; */
         int parent_fd, state_fd, latest_fd; /* -1 where it does not exist (yet) */
-        int machine_lock, lock;
+        int above_fd;                       /* without a parent: the nearest directory that exists, else -1 */
+        const char *missing;                /* and what is missing below it; part of parent */
+        int lock;
         bool has_state;     /* there is a state file */
         bool latest_is_new; /* there was no `latest` */
         struct state state;
@@ -34,13 +36,16 @@ struct local_place {
 void local_place_init(struct local_place *p);
 void local_place_deinit(struct local_place *p);
 
-/* Set the names, from @path, which is plain and absolute. A usage error for what cannot be a destination. */
+/*
+ * Set the names, from @path, which is plain and absolute, and forget everything else. To be repeated when something has
+ * been mounted, since what was missing may be there now. A usage error for what cannot be a destination.
+ */
 int local_place_name(struct local_place *p, const char *path, struct err *err);
 
 /*
- * Find what there is at the named place, take the locks (in a dry run those that exist), read the state. Nothing is
- * created but the lock in the machine's runtime directory. A damaged state is logged, and stands for one that knows
- * nothing: then all of `latest` counts as written by a run that was cut off.
+ * Find what there is at the named place, take the lock there (in a dry run if it exists), read the state. Nothing is
+ * created. A damaged state is logged, and stands for one that knows nothing: then all of `latest` counts as written by
+ * a run that was cut off.
  */
 int local_place_open(struct local_place *p, bool dry_run, struct err *err);
 

@@ -125,7 +125,8 @@ static int record_end(struct local *l, const struct binding *b, struct timespec 
 }
 
 /* The source borrows @avoid, which is filled. */
-static int open_source(struct local *l, struct source **ret, struct source_avoid *avoid, struct err *err)
+static int open_source(struct local *l, struct source **ret, struct source_avoid *avoid, struct report *report,
+                       struct err *err)
 {
         const struct options *o = l->d.config->options;
         int r = local_place_avoid(&l->place, avoid, err);
@@ -137,12 +138,12 @@ static int open_source(struct local *l, struct source **ret, struct source_avoid
                                                    .filter = l->d.config->filter,
                                                    .multi_fs = o->multi_fs,
                                                    .avoid = avoid,
-                                                   .report = l->d.config->report },
+                                                   .report = report },
                           err);
 }
 
 static int update(struct local *l, const struct source *source, const struct binding *b, struct timespec now,
-                  struct err *err)
+                  bool dry_run, struct report *report, struct err *err)
 {
         const struct state *s = &l->place.state;
         const struct update_config config = {
@@ -150,8 +151,8 @@ static int update(struct local *l, const struct source *source, const struct bin
                 .to_fd = l->place.latest_fd,
                 .to_is_new = l->place.latest_is_new,
                 .limits = &l->limits,
-                .report = l->d.config->report,
-                .dry_run = l->d.config->options->dry_run,
+                .report = report,
+                .dry_run = dry_run,
                 .has_reference = reference_holds(l, b, now),
                 .reference = s->reference,
                 .has_suspect = l->was_running, /* what this run itself writes is known to be right */
@@ -164,13 +165,28 @@ static int update(struct local *l, const struct source *source, const struct bin
         progress_begin(l->d.config->progress, PROGRESS_TRANSFER, s->entries);
         r = update_run(&config, err);
         progress_end(l->d.config->progress);
-        report_lacks(l->d.config->report);
         return r;
+}
+
+int local_imagine_transfer(struct local *l, struct report *report, struct err *err)
+{
+        _cleanup_(source_avoid_deinit) struct source_avoid avoid = { .parent_fd = -1 };
+        _cleanup_(source_freep) struct source *source = NULL;
+        struct binding binding;
+        struct timespec now;
+        int r = open_source(l, &source, &avoid, report, err);
+
+        if (r < 0)
+                return r;
+        clock_gettime(CLOCK_REALTIME, &now);
+        find_binding(source, &binding);
+        return update(l, source, &binding, now, true, report, err);
 }
 
 int local_transfer(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
+        struct report *report = l->d.config->report;
         bool dry_run = l->d.config->options->dry_run;
         _cleanup_(source_avoid_deinit) struct source_avoid avoid = { .parent_fd = -1 };
         _cleanup_(source_freep) struct source *source = NULL;
@@ -179,7 +195,7 @@ int local_transfer(struct destination *d, struct err *err)
         int r = local_await_room(l, err);
 
         if (r == 0)
-                r = open_source(l, &source, &avoid, err);
+                r = open_source(l, &source, &avoid, report, err);
         /* Looked at once already, but what was swept or removed since may have taken hours. */
         if (r == 0)
                 r = local_check_source(&l->place, l->d.config->options, source_root_fd(source), err);
@@ -191,12 +207,13 @@ int local_transfer(struct destination *d, struct err *err)
         find_binding(source, &binding);
         if (l->was_running)
                 log_info("the last transfer was cut off: what it may have written is compared by content");
-        if (dry_run)
-                return update(l, source, &binding, now, err);
-        r = record_start(l, now, err);
-        if (r == 0)
-                r = update(l, source, &binding, now, err);
+        local_tell_room(l);
+        r = dry_run ? 0 : record_start(l, now, err);
         if (r < 0)
+                return r;
+        r = update(l, source, &binding, now, dry_run, report, err);
+        report_lacks(report);
+        if (r < 0 || dry_run)
                 return r;
         r = local_sync(l, err);
         /* Nobody knows what of it arrived: should this be tried again, all of it must be compared. */

@@ -10,7 +10,8 @@
  *      run.c                the steps of a run in order, and their undoing
  *      destination.h        the seam: what a run may ask of any destination
  *      destination_local.c  a directory on this machine; local_transfer.c, local_snapshot.c: its two main jobs
- *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
+ *      local_disk.c         what is unlocked and mounted for it
+ *      local_place.c        what lies there; local_checks.c: what speaks against a run on it; local_room.c: how full it is
  *      rotation.c           which snapshots go
  *      progress.c           the live line; ioclass.c: the I/O class
  *
@@ -29,8 +30,12 @@
  *        snapshot, relocate       making one
  *        remove                   removing one
  *        subvolume                both as btrfs does it
- *      storage/             state, lock, identity: what is remembered, held, recognised
- *        passphrase, prompt, ask  keys of people: credentials, the terminal, password agents
+ *      storage/             the disk; state, lock, identity: what is remembered, held, recognised
+ *        share                    runs that use one disk
+ *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
+ *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
+ *        keyfile, passphrase, prompt, ask   its key: files, credentials, the terminal, password agents
+ *        device, fstab, mounted, holders    finding, mounting, unmounting; who keeps it busy
  *      base/                err, report, log, stop, buf, arena, memory, secret, path, fd, ini, privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once

@@ -412,9 +412,6 @@ int options_check_available(const struct options *o, struct err *err)
                 return err_usage(err, "'%s': backups over SSH are not available yet", shown);
         if (o->destination.kind == LOCATION_DAEMON)
                 return err_usage(err, "'%s': backups to an rsync daemon are not available yet", shown);
-        if (o->crypto || o->mount)
-                return err_usage(err, "%s is not available for this destination yet",
-                                 o->crypto ? "--crypto" : "--mount");
         return 0;
 }
 

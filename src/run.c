@@ -32,6 +32,7 @@ struct run {
         struct destination *destination;
         struct destination_config config;
         struct rotation_result rotated;
+        bool is_absent; /* the destination is not plugged in: nothing is to be done */
         double started;
 };
 
@@ -73,11 +74,11 @@ static void tell_transfer(const struct run *run, double seconds)
                 time[PROGRESS_TEXT_SIZE];
 
         describe_changes(run->report, &changes);
-        log_info("transfer: %s entries, %s; %s copied in %s",
+        log_info("transfer: %s entries, %s; %s %s in %s",
                  progress_count(report_get(run->report, REPORT_ENTRIES), entries),
                  progress_bytes(report_get(run->report, REPORT_BYTES), size),
                  progress_bytes(report_get(run->report, REPORT_COPIED_BYTES), copied),
-                 progress_duration(seconds, time));
+                 run->options->dry_run ? "to be copied, found out" : "copied", progress_duration(seconds, time));
         log_info("changes: %s", buf_text(&changes));
 }
 
@@ -113,6 +114,8 @@ static void tell_end(const struct run *run)
                 log_error("%s ended by signal %s after %s", what, sigabbrev_np(stop_signal()), time);
         else if (report_has_failed(run->report))
                 log_error("%s failed after %s", what, time);
+        else if (run->is_absent)
+                log_info("nothing was done");
         else if (report_items(run->report) > 0)
                 log_warning("%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
                             count_entries(report_items(run->report), items));
@@ -197,10 +200,8 @@ static int with_room(struct run *run, int (*step)(struct run *, struct err *), s
         r = do_rotate(run, err);
         if (r < 0)
                 return r;
-        if (run->rotated.removed == 0) {
-                err_runf(err, -ENOSPC, "the destination is full");
-                return err_hint(err, "no snapshot is left that the scheme would remove; free some space or change it");
-        }
+        if (run->rotated.removed == 0)
+                return err_runf(err, -ENOSPC, "the destination is full, and the scheme would remove no snapshot");
         return step(run, err);
 }
 
@@ -216,6 +217,9 @@ static int do_steps(struct run *run, struct err *err)
         r = o->rotate ? rotation_check(run->destination, o, err) : 0;
         if (r == 0)
                 r = run->destination->ops->prepare(run->destination, err);
+        run->is_absent = r == DESTINATION_ABSENT;
+        if (run->is_absent)
+                return 0;
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);
@@ -251,8 +255,8 @@ static int prepare(struct run *run, struct err *err)
 
 static void fail(struct run *run, struct err *err)
 {
-        if (is_full(err->code) && !err->hint[0])
-                err_hint(err, "what was transferred stays, the next run continues from there");
+        if (is_full(err->code) && run->destination && !stop_requested())
+                run->destination->ops->explain_full(run->destination, err);
         report_failure(run->report, err);
 }
 
@@ -268,7 +272,9 @@ void run(const struct options *o, struct report *report)
                 fail(&run, &err);
         if (run.destination && run.destination->ops->release(run.destination, &err) < 0)
                 fail(&run, &err);
-        tell_end(&run);
+        /* What was asked for in a wrong way was not begun. */
+        if (!report_is_refused(report))
+                tell_end(&run);
         destination_free(run.destination);
         progress_free(run.progress);
         filter_free(run.filter);

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { PATH_SHOWN_MAX = 512 };
+enum { PATH_SHOWN_MAX = 512, STATUS_USAGE = 2 };
 
 struct lack {
         uint64_t count;
@@ -77,11 +77,19 @@ void report_restart(struct report *r)
         pthread_mutex_unlock(&r->lock);
 }
 
+static void warn(const struct report *r, struct err *err)
+{
+        if (r->config.is_imagined)
+                err_drop(err, "what is imagined is not told");
+        else
+                log_err(LOG_LEVEL_WARNING, err);
+}
+
 void report_item(struct report *r, struct err *err)
 {
         atomic_fetch_add(&r->items, 1);
         atomic_store(&r->partial, true);
-        log_err(LOG_LEVEL_WARNING, err);
+        warn(r, err);
 }
 
 uint64_t report_items(const struct report *r)
@@ -92,7 +100,7 @@ uint64_t report_items(const struct report *r)
 void report_remains(struct report *r, struct err *err)
 {
         atomic_fetch_add(&r->remains, 1);
-        log_err(LOG_LEVEL_WARNING, err);
+        warn(r, err);
 }
 
 uint64_t report_remains_count(const struct report *r)
@@ -236,7 +244,7 @@ bool report_lists_changes(const struct report *r)
 void report_failure(struct report *r, struct err *err)
 {
         atomic_store(&r->failed, true);
-        atomic_store(&r->failure_status, err->kind == ERR_USAGE ? 2 : 1);
+        atomic_store(&r->failure_status, err->kind == ERR_USAGE ? STATUS_USAGE : 1);
         if (err->code == -ECANCELED && stop_requested())
                 log_err(LOG_LEVEL_WARNING, err);
         else
@@ -256,6 +264,11 @@ bool report_is_partial(const struct report *r)
 bool report_has_failed(const struct report *r)
 {
         return atomic_load(&r->failed);
+}
+
+bool report_is_refused(const struct report *r)
+{
+        return report_has_failed(r) && atomic_load(&r->failure_status) == STATUS_USAGE;
 }
 
 int report_exit_status(const struct report *r)

@@ -17,7 +17,7 @@ enum report_count {
         REPORT_METADATA,       /* entries whose metadata alone changed */
         REPORT_LINKED,         /* names that became hard links of another */
         REPORT_DELETED,        /* entries removed from the destination */
-        REPORT_COPIED_BYTES,   /* read from files of the source into new ones */
+        REPORT_COPIED_BYTES,   /* read from files of the source into new ones; in a dry run they would be */
         REPORT_COMPARED_BYTES, /* read from the source to compare content */
         REPORT_SNAPSHOT,       /* entries of the new snapshot; none when the filesystem made it */
         REPORT_REMOVED,        /* entries of removed snapshots */
@@ -69,6 +69,7 @@ enum report_verb {
 struct report_config {
         bool list_changes; /* a line for each changed path, on standard output */
         bool list_reasons; /* and why */
+        bool is_imagined;  /* what happens is counted, and told to nobody */
 };
 
 int report_new(struct report **ret, const struct report_config *config, struct err *err);
@@ -125,6 +126,8 @@ void report_mark_partial(struct report *r);
 /* Are files missing from this backup? */
 bool report_is_partial(const struct report *r);
 bool report_has_failed(const struct report *r);
+/* Was it wrong usage or configuration, so that nothing was touched? */
+bool report_is_refused(const struct report *r);
 
 /* SPEC "Exit status": 0, 1, 2, 23, or 128+N after a signal. */
 int report_exit_status(const struct report *r);

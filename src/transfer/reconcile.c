@@ -103,6 +103,14 @@ static void count_verdict(struct visit *v, const struct entry *want, const struc
         visit_tell(v, shown[verdict].verb, want, d->why);
 }
 
+/* What a real run would copy: holes are none of it. */
+static void count_imagined(struct visit *v, const struct entry *want, const struct decision *d)
+{
+        if (entry_is_file(want) && d->verdict != DECIDE_ADJUST)
+                report_add(v->update->config->report, REPORT_COPIED_BYTES,
+                           want->blocks * 512 < want->size ? want->blocks * 512 : want->size);
+}
+
 /* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_TOLD, PUT_VANISHED, PUT_LACKING. */
 static int carry_out(struct visit *v, struct entry *want, const struct entry *have, const struct decision *d,
                      ino_t *ret_ino, struct err *err)
@@ -112,8 +120,12 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
 
         /* A dry run does not know the inode that it would make. */
         *ret_ino = have && (d->verdict == DECIDE_KEEP || d->verdict == DECIDE_ADJUST) ? have->ino : 0;
-        if (d->verdict == DECIDE_KEEP || v->update->config->dry_run)
+        if (d->verdict == DECIDE_KEEP)
                 return 0;
+        if (v->update->config->dry_run) {
+                count_imagined(v, want, d);
+                return 0;
+        }
         if (d->verdict == DECIDE_ADJUST)
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)

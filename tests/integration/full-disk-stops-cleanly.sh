@@ -76,6 +76,8 @@ for ((level = 0; level < levels; level++)); do
         head -c 1M /dev/urandom >"$source/5/large"
         fill "$free"
         stops -b -s
+        [ "$level" != 0 ] || grep -q ' free, about .* more are needed; [0-9]* snapshots\? and .* hold' "$tmp/err" ||
+                fail "the message does not tell how much is missing: $(cat "$tmp/err")"
         no_ballast
         expect_status 0 run_backup -b -s "$source" "$parent/latest"
         same "$source" "$parent/latest"

@@ -34,8 +34,9 @@ wrong 'three\|argument' a b c
 wrong 'available' source host:/parent/latest
 wrong 'available' source host::module
 wrong 'available' source rsync://host/module/dir
-wrong 'available' --mount=/mnt source /mnt/latest
-wrong 'available' --crypto=disk source parent/latest
+wrong 'fstab\|libmount' --mount="$tmp/nowhere" source nowhere/latest
+wrong 'not be on what is mounted' --mount="$tmp/nowhere" source parent/latest
+wrong 'crypttab\|libcryptsetup' --crypto=no-such-disk source parent/latest
 wrong 'available' --tunnel=host source host::module
 wrong '' host:/source parent/latest
 wrong '' '' parent/latest

@@ -104,6 +104,41 @@ START_TEST(paths_are_made_plain)
 }
 END_TEST
 
+START_TEST(what_is_below_a_directory_is_told_by_components)
+{
+        ck_assert_str_eq(path_below("/mnt/disk/a", "/mnt/disk"), "a");
+        ck_assert_str_eq(path_below("/mnt/disk/a/b", "/mnt/disk"), "a/b");
+        ck_assert_str_eq(path_below("/mnt/disk", "/mnt/disk"), "");
+        ck_assert_str_eq(path_below("/mnt", "/"), "mnt");
+        ck_assert_str_eq(path_below("/", "/"), "");
+        ck_assert_ptr_null(path_below("/mnt/disks", "/mnt/disk"));
+        ck_assert_ptr_null(path_below("/mnt", "/mnt/disk"));
+}
+END_TEST
+
+START_TEST(symlinks_are_resolved_as_far_as_the_path_exists)
+{
+        char top[] = "/tmp/rsync-system-backup-unit-XXXXXX", path[96], expected[96];
+        _cleanup_(freep) char *all = NULL, *part = NULL, *root = path_resolve("/"),
+                              *none = path_resolve("/no-such-1/a");
+
+        ck_assert_ptr_nonnull(mkdtemp(top));
+        snprintf(path, sizeof(path), "%s/link", top);
+        ck_assert_int_eq(symlink(".", path), 0);
+        all = path_resolve(path);
+        ck_assert_str_eq(all, top);
+        snprintf(path, sizeof(path), "%s/link/link/missing/more", top);
+        snprintf(expected, sizeof(expected), "%s/missing/more", top);
+        part = path_resolve(path);
+        ck_assert_str_eq(part, expected);
+        ck_assert_str_eq(root, "/");
+        ck_assert_str_eq(none, "/no-such-1/a");
+        snprintf(path, sizeof(path), "%s/link", top);
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_eq(rmdir(top), 0);
+}
+END_TEST
+
 START_TEST(errors_keep_the_reason_of_a_long_path)
 {
         static char path[8000];
@@ -218,6 +253,8 @@ int main(void)
         tcase_add_test(cases, what_will_fail_for_the_next_entry_too_ends_the_run);
         tcase_add_test(cases, long_paths_lose_their_middle);
         tcase_add_test(cases, paths_are_made_plain);
+        tcase_add_test(cases, what_is_below_a_directory_is_told_by_components);
+        tcase_add_test(cases, symlinks_are_resolved_as_far_as_the_path_exists);
         tcase_add_test(cases, errors_keep_the_reason_of_a_long_path);
         tcase_add_test(cases, ini_values_come_with_their_lines);
         tcase_add_test(cases, ini_errors_name_file_and_line);

@@ -1,0 +1,94 @@
+#!/bin/bash
+# Two jobs on one disk, which end in either order: the last one closes it. What a killed job left open is closed by the
+# next one. A dry run that has it mounted read-only does not stand in the way of a backup.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=disks.sh
+. "$(dirname "$0")/disks.sh"
+# shellcheck source=../integration/faults.sh
+. "$here/faults.sh"
+need_program
+need_tracing
+make_disk ext4
+
+# second [OPTIONS]: another job on the same disk.
+second() {
+        run_backup --crypto=backups --mount=$point "$@" "$source" $point/second/latest
+}
+
+# first_until CALL WHEN [OPTIONS]: a job of which the process is $stopped there. Directories: the source.
+first_until() {
+        local call=$1 when=$2 path=
+        shift 2
+
+        [ "$call" != getdents64 ] || path=$source
+        stop_at "$path" "$call" "$when" --crypto=backups --mount=$point "$@" "$source" "$parent/latest"
+}
+
+expect_status 0 back_up
+expect_status 0 second
+
+# The one that came first leaves last.
+first_until syncfs 1
+opened
+expect_status 0 second
+opened
+go_on 0
+closed
+
+# The one that came first leaves first.
+first_until syncfs 1
+one=$stopped
+stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" $point/second/latest
+two=$stopped
+stopped=$one
+go_on 0
+opened
+stopped=$two
+go_on 0
+closed
+
+# A job on the same destination fails at once, and closes nothing.
+first_until syncfs 1
+expect_status 1 back_up
+says "another run on this destination is under way (process $stopped)"
+opened
+go_on 0
+closed
+
+# Killed.
+first_until syncfs 1
+kill -9 "$stopped"
+wait "$stopped" || true
+opened
+expect_status 0 second
+closed
+open_by_hand
+same "$source" $point/second/latest
+# What was open by hand when the note of a killed job was still there is somebody's.
+first_until syncfs 1
+kill -9 "$stopped"
+wait "$stopped" || true
+close_by_hand
+open_by_hand
+expect_status 0 second
+opened
+close_by_hand
+
+# A dry run holds it.
+first_until getdents64 1 --dry-run
+findmnt -no OPTIONS $point | grep -qw ro || fail "a dry run has it writable"
+echo new >"$source/new"
+expect_status 0 second
+opened
+go_on 0
+closed
+# A backup holds it, and a dry run comes by.
+first_until syncfs 1
+expect_status 0 second --dry-run
+opened
+go_on 0
+closed
+expect_status 0 back_up
+open_by_hand
+same "$source" "$parent/latest"

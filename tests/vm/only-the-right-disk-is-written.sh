@@ -1,0 +1,62 @@
+#!/bin/bash
+# A backup lands on the disk that it is meant for, or nowhere: not on the root filesystem, not on what a symlink leads
+# to, not on a disk that somebody mounted there, not on a new one without --force.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=disks.sh
+. "$(dirname "$0")/disks.sh"
+need_program
+make_disk ext4
+
+# Outside of the mount point: told before anything is touched.
+expect_status 2 run_backup --crypto=backups --mount=$point "$source" /mnt/elsewhere/latest
+says "would not be on what is mounted at '$point'"
+expect_status 2 run_backup --crypto=backups --mount=$point "$source" "${point}2/latest"
+expect_status 2 run_backup --crypto=backups --mount=$point "$source" $point
+! grep -q unlocked "$tmp/err" || fail "it was unlocked for nothing"
+closed
+
+expect_status 0 back_up
+
+# Not mounted, and without --mount.
+mkdir $parent
+expect_status 1 run_backup "$source" "$parent/latest"
+says 'another disk than before'
+rmdir $parent
+expect_status 1 run_backup "$source" "$parent/latest"
+closed
+
+# A symlink on the disk leads away from it.
+mkdir /root/elsewhere
+open_by_hand
+ln -s /root/elsewhere "$point/away"
+close_by_hand
+expect_status 1 run_backup --crypto=backups --mount=$point "$source" "$point/away/parent/latest"
+says "is not on the filesystem that is mounted at '$point'"
+[ -z "$(ls -A /root/elsewhere)" ] || fail "it followed the symlink"
+closed
+
+# Something else is mounted there, by hand.
+make_filesystem /dev/ubdb ext4
+mount /dev/ubdb $point
+expect_status 1 back_up
+is_mounted $point || fail "it unmounted what is somebody else's"
+[ "$(ls $point)" = lost+found ] || fail "it wrote to another disk"
+umount $point
+closed
+
+# A second disk for the same job: people swap them. Both are known once the new one was accepted.
+encrypted_disk /dev/ubdc secret ext4
+cryptsetup config /dev/ubda --label pair
+cryptsetup config /dev/ubdc --label pair
+sed -i 's/UUID=[^ ]*/LABEL=pair/' /etc/crypttab
+host unplug 0
+expect_status 1 back_up
+says 'another disk than before.*--force'
+closed
+expect_status 0 back_up --force
+expect_status 0 back_up
+host unplug 2
+host plug 0
+expect_status 0 back_up
+closed
