@@ -53,6 +53,19 @@ static void unescape(char *text)
         *to = '\0';
 }
 
+bool mount_parse_device(dev_t *ret, const char *text, int base)
+{
+        char *end;
+        unsigned long of_driver = strtoul(text, &end, base), of_device;
+
+        if (end == text || *end != ':')
+                return false;
+        text = end + 1;
+        of_device = strtoul(text, &end, base);
+        *ret = makedev((unsigned)of_driver, (unsigned)of_device);
+        return end != text;
+}
+
 /* The next field of the line, or NULL. */
 static char *next_field(char **rest)
 {
@@ -67,7 +80,6 @@ static char *next_field(char **rest)
 static bool parse(struct mount *m)
 {
         char *rest = m->line, *id = next_field(&rest), *above = next_field(&rest), *device = next_field(&rest), *field;
-        unsigned major_number, minor_number;
 
         m->root = next_field(&rest);
         m->point = next_field(&rest);
@@ -77,11 +89,10 @@ static bool parse(struct mount *m)
         m->type = next_field(&rest);
         m->source = next_field(&rest);
         m->options = next_field(&rest);
-        if (!m->options || sscanf(device, "%u:%u", &major_number, &minor_number) != 2)
+        if (!m->options || !mount_parse_device(&m->device, device, 10))
                 return false;
         m->id = strtol(id, NULL, 10);
         m->above_id = strtol(above, NULL, 10);
-        m->device = makedev(major_number, minor_number);
         return true;
 }
 

@@ -25,6 +25,9 @@ bool mount_find(struct mount *ret, int fd);
 
 void mount_deinit(struct mount *m);
 
+/* Read a device number as /proc and /sys write it, "8:17", in numbers of @base. */
+bool mount_parse_device(dev_t *ret, const char *text, int base);
+
 /* The mount of an open or found (O_PATH) file. Return its id or -1. */
 long mount_id(int fd);
 

@@ -134,7 +134,7 @@ static void for_each_process(struct search *s, void (*visit)(struct search *s, i
         while (proc && (d = readdir(proc))) {
                 _cleanup_(fd_closep) int fd = -1;
 
-                if (!isdigit((unsigned char)d->d_name[0]) || atol(d->d_name) == (long)getpid())
+                if (!isdigit((unsigned char)d->d_name[0]) || strtol(d->d_name, NULL, 10) == (long)getpid())
                         continue;
                 fd = openat(dirfd(proc), d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (fd >= 0)
@@ -171,19 +171,29 @@ static bool has_open(const struct search *s, int dirfd)
         return has;
 }
 
-/* The device in a line of maps is the one that mountinfo has. */
+/* In "address access offset device ...", where the device is the one that mountinfo has. */
+static bool is_mapping_of(const struct search *s, const char *line)
+{
+        dev_t device;
+
+        for (int i = 0; i < 3; i++) {
+                line = strchr(line, ' ');
+                if (!line)
+                        return false;
+                line++;
+        }
+        return mount_parse_device(&device, line, 16) && is_wanted_filesystem(s, device);
+}
+
 static bool has_mapped(const struct search *s, int dirfd)
 {
         FILE *maps = open_text(dirfd, "maps");
         _cleanup_(freep) char *line = NULL;
-        unsigned major_number, minor_number;
         bool has = false;
         size_t size = 0;
 
-        while (maps && !has && getline(&line, &size, maps) > 0) {
-                if (sscanf(line, "%*s %*s %*s %x:%x", &major_number, &minor_number) == 2)
-                        has = is_wanted_filesystem(s, makedev(major_number, minor_number));
-        }
+        while (maps && !has && getline(&line, &size, maps) > 0)
+                has = is_mapping_of(s, line);
         if (maps)
                 fclose(maps);
         return has;

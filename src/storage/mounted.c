@@ -199,12 +199,15 @@ static size_t length_without_slashes(const char *text)
 static bool is_named_so(struct libmnt_fs *fs, const struct mount *m)
 {
         const char *source = mnt_fs_get_source(fs), *type = mnt_fs_get_fstype(fs);
-        size_t length = source ? length_without_slashes(source) : 0;
+        size_t length;
 
+        if (!source)
+                return false;
         if (type && str_starts(type, "fuse.") && str_equal(m->type, type) && str_equal(m->source, type + 5))
                 return true; /* some programs show their own name */
         if (type && mnt_fs_is_pseudofs(fs) && !str_equal(m->type, type))
                 return false;
+        length = length_without_slashes(source);
         return length == length_without_slashes(m->source) && memcmp(source, m->source, length) == 0;
 }
 

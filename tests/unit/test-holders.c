@@ -53,7 +53,7 @@ static void use(enum way way)
         if (way == MOUNT_NAMESPACE && unshare(CLONE_NEWNS) < 0)
                 _exit(1);
         if (way != OPEN_FILE)
-                fd = fd_close(fd);
+                (void)fd_close(fd);
         dir = fd_close(dir);
 }
 
