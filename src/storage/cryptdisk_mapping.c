@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/stop.h"
 #include "storage/cryptlog.h"
@@ -15,7 +16,6 @@
 #include <libcryptsetup.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/sysmacros.h>
 
 enum { ATTRIBUTE_SIZE = 600, SHOWN_SIZE = 256, BUSY_TRIES = 20, BUSY_PAUSE_MS = 250 };
 
@@ -104,10 +104,10 @@ static int fail_busy(const char *name, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf holders = { .data = NULL };
         char number[ATTRIBUTE_SIZE], sequence[ATTRIBUTE_SIZE], shown[SHOWN_SIZE];
-        unsigned major_number, minor_number;
+        dev_t device;
 
-        if (find_mapping(name, number, sequence) == 0 && sscanf(number, "%u:%u", &major_number, &minor_number) == 2)
-                (void)holders_describe(&holders, 0, makedev(major_number, minor_number));
+        if (find_mapping(name, number, sequence) == 0 && mount_parse_device(&device, number, 10))
+                (void)holders_describe(&holders, 0, device);
         path_show(NULL, name, shown, sizeof(shown));
         if (holders.size > 0)
                 err_runf(err, -EBUSY, "cannot lock the encrypted disk '%s': it is used by %s", shown, holders.data);

@@ -47,7 +47,7 @@ rm "$source/more"
 echo dry >"$source/dry"
 expect_status 0 back_up --dry-run
 says "mounted '$point' read-only"
-grep -q '^deleted  more$' "$tmp/out" && grep -q '^new      dry$' "$tmp/out" || fail "it does not list the changes"
+[ "$(grep -c -x -e 'deleted  more' -e 'new      dry' "$tmp/out")" = 2 ] || fail "it does not list the changes"
 closed
 [ "$(sum "$1")" = "$before" ] || fail "a dry run has changed something on the disk"
 

@@ -18,7 +18,10 @@ static long (*real_ptrace)(enum __ptrace_request request, pid_t pid, void *addre
 /* Not later: then malloc() is the guest kernel's. */
 __attribute__((constructor)) static void begin(void)
 {
-        real_ptrace = (long (*)(enum __ptrace_request, pid_t, void *, void *))dlsym(RTLD_NEXT, "ptrace");
+        void *found = dlsym(RTLD_NEXT, "ptrace");
+
+        /* A pointer to an object is no pointer to a function in C, but in POSIX. */
+        memcpy(&real_ptrace, &found, sizeof(real_ptrace));
 }
 
 /* One process traces all others, in one thread. */
