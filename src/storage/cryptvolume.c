@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/secret.h"
@@ -16,6 +17,7 @@
 #include "storage/holders.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libcryptsetup.h>
 #include <poll.h>
@@ -23,7 +25,14 @@
 
 #define PLAIN_CIPHER "aes-cbc-essiv:sha256"
 #define PLAIN_HASH "ripemd160"
-enum { PLAIN_KEY_BITS = 256, SHOWN_SIZE = 256, INSTANCE_SIZE = 64, MAKING_TRIES = 50, MAKING_PAUSE_MS = 100 };
+enum {
+        PLAIN_KEY_BITS = 256,
+        KEY_SIZE_MAX = 512, /* bytes; 64 are what the largest of today's ciphers take, with integrity 128 */
+        SHOWN_SIZE = 256,
+        MAKING_TRIES = 20,
+        MAKING_PAUSE_MS = 100,
+        LUKS1_DIGEST_ITERATIONS = 164, /* where in the header, 32 bits, big end first */
+};
 
 /*
  * The work that a header may ask for, since it cannot be interrupted: ten minutes for one key are no protection but a
@@ -58,6 +67,17 @@ static bool is_believable(const struct crypt_pbkdf_type *pbkdf)
         return (uint64_t)pbkdf->iterations * pbkdf->max_memory_kb <= ARGON2_KIB_MAX;
 }
 
+static bool has_believable_keys(struct crypt_device *device, int slot)
+{
+        size_t area_key_size = 0;
+
+        /* The one that the slot is encrypted with, as long as it says, is derived from the passphrase piece by piece.
+         */
+        if (!crypt_keyslot_get_encryption(device, slot, &area_key_size))
+                return false;
+        return area_key_size <= KEY_SIZE_MAX && crypt_keyslot_get_key_size(device, slot) <= KEY_SIZE_MAX;
+}
+
 /* The most memory that a key slot wants, in MiB; -1 when one of them asks for more work than is believable. */
 static int64_t survey_slots(const struct cryptvolume *v)
 {
@@ -72,11 +92,36 @@ static int64_t survey_slots(const struct cryptvolume *v)
                 if (crypt_keyslot_status(v->device, i) < CRYPT_SLOT_ACTIVE ||
                     crypt_keyslot_get_pbkdf(v->device, i, &pbkdf) < 0)
                         continue;
-                if (!is_believable(&pbkdf))
+                if (!is_believable(&pbkdf) || !has_believable_keys(v->device, i))
                         return -1;
                 most_kib = pbkdf.max_memory_kb > most_kib ? pbkdf.max_memory_kb : most_kib;
         }
         return most_kib / 1024;
+}
+
+/* Every key that comes out of a slot is checked by a digest, which has a number of its own, and the library no call. */
+static uint64_t digest_iterations(const struct cryptvolume *v, const char *header)
+{
+        static const char wanted[] = "\"iterations\":";
+        const char *json = NULL;
+        unsigned char number[4] = { 0 };
+        uint64_t most = 0;
+
+        if (str_equal(crypt_get_type(v->device), CRYPT_LUKS1)) {
+                _cleanup_(fd_closep) int fd = open(header, O_RDONLY | O_CLOEXEC);
+
+                if (fd < 0 || fd_pread_full(fd, number, sizeof(number), LUKS1_DIGEST_ITERATIONS) != sizeof(number))
+                        return UINT64_MAX;
+                return (uint64_t)number[0] << 24 | (uint64_t)number[1] << 16 | (uint64_t)number[2] << 8 | number[3];
+        }
+        if (crypt_dump_json(v->device, &json, 0) < 0)
+                return UINT64_MAX;
+        while ((json = strstr(json, wanted))) {
+                uint64_t next = strtoull(json += sizeof(wanted) - 1, NULL, 10);
+
+                most = next > most ? next : most;
+        }
+        return most;
 }
 
 /* ---- opening ---- */
@@ -89,7 +134,7 @@ static int load_luks(struct cryptvolume *v, const char *header, struct err *err)
                 cryptlog_fail(err, r, "read the LUKS header of", header);
                 return err_hint(err, "is it another disk, or was its header overwritten?");
         }
-        if (survey_slots(v) < 0)
+        if (survey_slots(v) < 0 || digest_iterations(v, header) > PBKDF2_ITERATIONS_MAX)
                 return err_runf(err, -EINVAL, "the LUKS header of '%s' asks for more work than is believable",
                                 v->shown);
         return 0;
@@ -164,19 +209,19 @@ static int fail(const struct cryptvolume *v, int code, struct err *err)
 }
 
 /*
- * Is somebody else making the mapping right now, or has he made it? While he does, it exists, but has no table yet, and
- * is in nobody's hands but his.
+ * Has somebody else made the mapping? While he does, its name is taken, and nothing is seen of it yet but that: of what
+ * the library tells then (@code), -ENODEV is meant for the mapping.
  */
-static bool is_made_by_others(const char *name)
+static bool is_made_by_others(const char *name, int code)
 {
-        char instance[INSTANCE_SIZE];
+        int tries = code == -EEXIST || code == -EBUSY || code == -ENODEV ? MAKING_TRIES : 1;
 
-        for (int i = 0; i < MAKING_TRIES && cryptdisk_instance(name, instance, sizeof(instance)) == 0; i++) {
-                if (cryptdisk_is_unlocked(name))
-                        return true;
+        while (!cryptdisk_is_unlocked(name)) {
+                if (--tries == 0)
+                        return false;
                 (void)poll(NULL, 0, MAKING_PAUSE_MS);
         }
-        return false;
+        return true;
 }
 
 /* @r is what an activation of the library returned, a key slot or a negative errno. */
@@ -187,7 +232,7 @@ static int judge(const struct cryptvolume *v, const char *name, int r, struct er
         if (r == -EPERM)
                 return CRYPTVOLUME_WRONG;
         fail(v, r, err);
-        if (!name || !is_made_by_others(name))
+        if (!name || !is_made_by_others(name, r))
                 return r;
         err_drop(err, "what was wanted is there");
         return CRYPTVOLUME_ALREADY;
