@@ -3,7 +3,7 @@
 # comes from, flags; what does not work is told, and a disk that is in use is not torn away. Compared with what
 # cryptsetup(8) makes of the same disks.
 . "$(dirname "$0")/lib.sh"
-probe=$1
+probe=$1 tests=$(dirname "$(readlink -f "$0")")
 need cryptsetup dmsetup
 modprobe -a dm-crypt loop
 
@@ -240,6 +240,38 @@ plain() {
         lock hashed
 }
 
+# truecrypt NAME OPTIONS [options of truecrypt-volume.py]: what is written through NAME is where and as it should be, as
+# plain dm-crypt finds that has nothing of TrueCrypt but the key.
+truecrypt() {
+        local name=$1 disk
+
+        disk=$(image "$name" 1)
+        "$PYTHON" "$tests/truecrypt-volume.py" "$disk" passphrase "${@:3}" >master-key || fail "truecrypt-volume.py"
+        chmod 400 master-key
+        entry "$name" "$disk" none "$2"
+        expect unlocked "$name" passphrase
+        mark "$name"
+        lock "$name"
+        cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 512 --offset 256 --skip 256 \
+                --key-file master-key "$disk" "$name"
+        marked "$name"
+        cryptsetup close "$name"
+}
+
+truecrypt_volumes() {
+        truecrypt true tcrypt
+        truecrypt hidden "tcrypt,tcrypt-hidden,tcrypt-keyfile=$key" --hidden --keyfile "$key"
+        truecrypt vera tcrypt,tcrypt-veracrypt,veracrypt-pim=1 --vera 1
+        entry true-once "$tmp/true.img" none tcrypt,tries=1
+        refused "none of 1 passphrases fits" true-once wrong
+        # The first line of a key file is a passphrase.
+        printf 'passphrase\nand more\n' >line
+        chmod 400 line
+        entry true-line "$tmp/true.img" "$tmp/line" tcrypt,headless
+        expect unlocked true-line
+        lock true-line
+}
+
 flags() {
         entry flags /dev/ubda "$key" \
                 luks,discard,same-cpu-crypt,submit-from-crypt-cpus,no-read-workqueue,no-write-workqueue,readonly
@@ -327,8 +359,8 @@ with_udevd() {
 mkdir -p /mnt/keys
 make_filesystem /dev/ubdb ext4 -L keys
 mount /dev/ubdb /mnt/keys
-for what in ${2:-kinds_of_headers detached_headers key_files keys_on_another_disk passphrases plain flags not_there in_use \
-        at_the_same_time pulled_out with_udevd}; do
+for what in ${2:-kinds_of_headers detached_headers key_files keys_on_another_disk passphrases plain truecrypt_volumes \
+        flags not_there in_use at_the_same_time pulled_out with_udevd}; do
         SECONDS=0
         $what
         echo "$what: $SECONDS s"
