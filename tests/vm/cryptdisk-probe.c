@@ -5,7 +5,8 @@
  *      cryptdisk-probe lock NAME
  *      cryptdisk-probe instance NAME
  *
- * With ANSWERs we are also the password agent, which gives one after the other. Exit status 0, or 1 for an error.
+ * With ANSWERs we are also the password agent, which gives one after the other, nothing at all for "silence", and
+ * cancels when it has no more. Without them there is nobody to ask. Exit status 0, or 1 for an error.
  */
 #include "base/err.h"
 #include "base/log.h"
@@ -54,7 +55,7 @@ static void answer(const char *socket_path, const char *text)
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         char reply[200];
-        int size = snprintf(reply, sizeof(reply), "+%s", text);
+        int size = snprintf(reply, sizeof(reply), "%s%s", text ? "+" : "-", text ? text : "");
 
         snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
         if (sendto(fd, reply, (size_t)size, 0, (struct sockaddr *)&address, sizeof(address)) < 0)
@@ -72,13 +73,16 @@ static void serve(int watch, char **answers)
         char socket_path[108];
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        while (*answers && read(watch, &buffer, sizeof(buffer)) > 0) {
-                if (str_starts(buffer.event.name, "ask.") &&
-                    read_question(buffer.event.name, socket_path, sizeof(socket_path)))
-                        answer(socket_path, *answers++);
+        while (read(watch, &buffer, sizeof(buffer)) > 0) {
+                if (!str_starts(buffer.event.name, "ask.") ||
+                    !read_question(buffer.event.name, socket_path, sizeof(socket_path)))
+                        continue;
+                if (!*answers)
+                        answer(socket_path, NULL);
+                else if (!str_equal(*answers++, "silence"))
+                        answer(socket_path, answers[-1]);
         }
-        pause();
-        _exit(0);
+        _exit(1);
 }
 
 static pid_t start_agent(char **answers)
@@ -143,6 +147,7 @@ int main(int argc, char **argv)
         else if (r == 0 && str_equal(argv[1], "instance"))
                 r = tell_instance(argv[2], &err);
         else if (r == 0 && argc > 3) {
+                (void)rmdir(AGENTS_DIRECTORY);
                 agent = argc > 4 ? start_agent(argv + 4) : 0;
                 r = unlock(argv[2], argv[3], &err);
         }
