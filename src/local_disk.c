@@ -216,12 +216,17 @@ void local_disk_init(struct local_disk *disk, const struct options *options)
 
 int local_disk_attach(struct local_disk *disk, struct err *err)
 {
-        const char *names[LOCAL_DISK_LAYERS] = { disk->options->crypto, disk->options->mount };
+        const struct options *o = disk->options;
+        const char *names[LOCAL_DISK_LAYERS] = { o->crypto };
         int r = 0;
 
+        disk->point = o->mount ? path_resolve(o->mount) : NULL;
+        names[1] = disk->point;
+        if (o->mount && !disk->point)
+                return err_oom(err);
         for (size_t i = 0; i < LOCAL_DISK_LAYERS && r == 0; i++) {
                 if (names[i])
-                        r = attach(disk->options, &disk->layers[i], &kinds[i], names[i], err);
+                        r = attach(o, &disk->layers[i], &kinds[i], names[i], err);
         }
         return r == ABSENT ? LOCAL_DISK_ABSENT : r;
 }
@@ -235,6 +240,8 @@ int local_disk_detach(struct local_disk *disk, struct err *err)
                 r = detach(&disk->layers[i], err);
         for (size_t i = 0; i < LOCAL_DISK_LAYERS; i++)
                 share_deinit(&disk->layers[i].share);
+        freep(&disk->point);
+        disk->point = NULL;
         return r;
 }
 

@@ -22,6 +22,7 @@ enum { LOCAL_DISK_LAYERS = 2 };
 
 struct local_disk {
         const struct options *options;
+        char *point; /* --mount without symlinks: jobs that name it otherwise share it */
         struct local_disk_layer layers[LOCAL_DISK_LAYERS];
 };
 

@@ -8,6 +8,7 @@
  */
 #include "storage/cryptdisk.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -153,7 +154,7 @@ static int try_tokens(struct unlocking *u, struct err *err)
 
 /* ---- key file and credential ---- */
 
-static int try_keyfile(struct unlocking *u, struct err *err)
+static int try_key_in(struct unlocking *u, const struct crypttab_file *file, struct err *err)
 {
         _cleanup_(secret_deinit) struct secret key = { .data = NULL };
         const struct crypttab_entry *e = u->entry;
@@ -161,9 +162,7 @@ static int try_keyfile(struct unlocking *u, struct err *err)
         struct keyfile_part part = { .offset = e->keyfile_offset, .size = fixed > 0 ? fixed : e->keyfile_size };
         int r;
 
-        if (!e->key.path)
-                return NEXT;
-        r = keyfile_read(&key, &e->key, &part, e->keyfile_timeout_s, err);
+        r = keyfile_read(&key, file, &part, e->keyfile_timeout_s, err);
         if (r == -ENODEV && err->kind == ERR_NONE) {
                 u->key_device_is_missing = true;
                 return NEXT;
@@ -175,6 +174,27 @@ static int try_keyfile(struct unlocking *u, struct err *err)
                 return NEXT;
         }
         return try_key(u, &key, true, "key file", err);
+}
+
+/* Where crypttab names none, those of that name in systemd's places: crypttab(5). */
+static int try_keyfile(struct unlocking *u, struct err *err)
+{
+        static const char *const directories[] = { "/etc/cryptsetup-keys.d", "/run/cryptsetup-keys.d" };
+        int r = NEXT;
+
+        if (u->entry->key.path)
+                return try_key_in(u, &u->entry->key, err);
+        if (strchr(u->entry->name, '/'))
+                return NEXT;
+        for (size_t i = 0; i < ARRAY_SIZE(directories) && r == NEXT; i++) {
+                _cleanup_(buf_deinit) struct buf path = { .data = NULL };
+
+                if (buf_printf(&path, "%s/%s.key", directories[i], u->entry->name) < 0)
+                        return err_oom(err);
+                if (access(path.data, F_OK) == 0)
+                        r = try_key_in(u, &(struct crypttab_file){ .path = path.data }, err);
+        }
+        return r;
 }
 
 static int try_credential(struct unlocking *u, struct err *err)

@@ -18,9 +18,10 @@ enum cryptdisk_outcome {
 };
 
 /*
- * Make /dev/mapper/NAME. In this order: tokens of the header if the entry asks for them, the key file, the credential,
- * the passphrase as often as the entry says. A key that does not fit is told and the next way is tried. Return a
- * cryptdisk_outcome or a negative errno with @err filled: -EPERM when no key fitted, -ECANCELED when stopped.
+ * Make /dev/mapper/NAME. In this order: tokens of the header if the entry asks for them, the key file (where it names
+ * none, /etc/cryptsetup-keys.d/NAME.key or the same in /run), the credential, the passphrase as often as the entry says.
+ * A key that does not fit is told and the next way is tried. Return a cryptdisk_outcome or a negative errno with @err
+ * filled: -EPERM when no key fitted, -ECANCELED when stopped.
  */
 int cryptdisk_unlock(const struct crypttab_entry *entry, struct err *err);
 

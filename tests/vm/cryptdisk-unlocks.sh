@@ -156,6 +156,13 @@ key_files() {
         entry credential "$disk" none headless
         CREDENTIALS_DIRECTORY=$tmp/credentials expect unlocked credential
         lock credential
+        for directory in /etc/cryptsetup-keys.d /run/cryptsetup-keys.d; do
+                mkdir -p $directory
+                (umask 077 && printf 'the key itself' >$directory/credential.key)
+                expect unlocked credential
+                lock credential
+                rm $directory/credential.key
+        done
 }
 
 keys_on_another_disk() {
