@@ -3,9 +3,11 @@
 # on this machine but what the script wrote to $SHARE.
 # shellcheck source=../integration/lib.sh
 . "$(dirname "$(readlink -f "$0")")/../integration/lib.sh"
-guest=$(dirname "$(readlink -f "$0")")/guest
-command -v linux.uml >/dev/null || skip "needs linux.uml (user-mode-linux)"
 unset RSB RSB_PROGRAM # not run here
+. "$(dirname "$(readlink -f "$0")")/host.sh"
+reason=$(why_no_guest)
+[ -z "$reason" ] || skip "$reason"
+guest=$(dirname "$(readlink -f "$0")")/guest
 mkdir "$tmp/in" "$tmp/with space"
 export TMPDIR=$tmp/in
 echo "$TMPDIR/rsb-guest" >"$tmp/pattern"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# harness-works.sh [systemd]: what the tests in guests stand on: disks that come and go, dm-crypt, the filesystems, udev,
-# systemd, and that nothing of what the guest writes to its root is seen on this machine.
+# harness-works.sh [systemd]: what the tests in guests stand on: disks that come and go, dm-crypt, the filesystems,
+# udev, systemd as process 1.
 . "$(dirname "$0")/lib.sh"
 need_program
 

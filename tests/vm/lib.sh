@@ -79,7 +79,8 @@ unlock() {
         local device=$1 passphrase=$2 name=$3
         shift 3
 
-        printf '%s' "$passphrase" | cryptsetup open --key-file - "$@" "$device" "$name" || fail "cryptsetup open $device"
+        printf '%s' "$passphrase" | cryptsetup open --key-file - "$@" "$device" "$name" ||
+                fail "cryptsetup open $device"
 }
 
 # encrypted_disk DEVICE PASSPHRASE ext4|xfs|btrfs [options of luksFormat]: with a filesystem in it, and locked.

@@ -75,13 +75,12 @@ class Tree:
             os.mkdir("%s/dir-%d-%d" % (base, self.seed, i))
 
 
-def main():
-    root, seed = sys.argv[1], int(sys.argv[2])
+def change(root, seed, directories=24):
     tree = Tree(root, seed)
-    for d in range(24):
+    for d in range(directories):
         tree.directory("%s/%d/%d" % (root, d % 6, d), 4 if os.path.exists("%s/%d/%d" % (root, d % 6, d)) else 20)
     tree.surely()
 
 
 if __name__ == "__main__":
-    main()
+    change(sys.argv[1], int(sys.argv[2]))
