@@ -240,7 +240,7 @@ static int replace_memory(int dirfd, const struct buf *memory)
         r = fd_write_full(fd, memory->data, memory->size);
         if (r == 0 && (fsync(fd) < 0 || renameat(dirfd, "disks.new", dirfd, "disks") < 0))
                 r = -errno;
-        return r;
+        return r == 0 ? fd_sync_directory(dirfd) : r;
 }
 
 int identity_remember(const char *destination, const char *uuid, struct err *err)
