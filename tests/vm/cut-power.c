@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -35,7 +36,7 @@ static struct {
         unsigned long number;
         bool after;
 } cut;
-static int restart = -1, commit = -1;
+static int restart = -1;
 
 /* Held during a call: those of other threads come before or after it. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
@@ -56,9 +57,7 @@ __attribute__((constructor)) static void begin(void)
         cut.number = strtoul(variable("RSB_CUT_NUMBER"), NULL, 10);
         cut.after = strcmp(variable("RSB_CUT_SIDE"), "after") == 0;
         restart = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
-        if (getenv("RSB_CUT_COMMIT"))
-                commit = open(getenv("RSB_CUT_COMMIT"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (restart < 0 || (getenv("RSB_CUT_COMMIT") && commit < 0))
+        if (restart < 0)
                 abort();
 }
 
@@ -75,7 +74,10 @@ __attribute__((destructor)) static void end(void)
 
 static void cut_power(void)
 {
-        if (commit >= 0 && (syscall(SYS_write, commit, ".", 1L) != 1 || syscall(SYS_fsync, commit) < 0))
+        const char *path = getenv("RSB_CUT_COMMIT");
+        int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+
+        if (path && (fd < 0 || syscall(SYS_write, fd, ".", 1L) != 1 || syscall(SYS_fsync, fd) < 0))
                 abort();
         if (syscall(SYS_write, restart, "b", 1L) != 1)
                 abort();
@@ -200,6 +202,9 @@ WRAP(int, utimensat, (int fd, const char *name, const struct timespec times[2], 
      AT(fd, name), NOWHERE)
 WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, int flags),
      (fd, name, value, size, flags), AT(fd, NULL), NOWHERE)
+WRAP(int, mount, (const char *what, const char *where, const char *type, unsigned long flags, const void *data),
+     (what, where, type, flags, data), AT(-1, where), NOWHERE)
+WRAP(int, umount, (const char *where), (where), AT(-1, where), NOWHERE)
 WRAP(int, fsync, (int fd), (fd), AT(fd, NULL), NOWHERE)
 WRAP(int, syncfs, (int fd), (fd), AT(fd, NULL), NOWHERE)
 

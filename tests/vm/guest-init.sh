@@ -72,7 +72,6 @@ if [ -s "$GUEST/systemd" ]; then
         . "$GUEST/systemd"
         exec /lib/systemd/systemd
 fi
-hostname guest
-ip link set lo up
+echo guest >/proc/sys/kernel/hostname
 # shellcheck disable=SC2119
 run_script

@@ -1,20 +1,26 @@
 #!/bin/bash
 # power-cut-round.sh TYPE ROUND HEAL [CUT]: in a guest, of power-cuts-lose-nothing.sh: after the last cut, check what is
-# on the disk (/dev/ubda); with HEAL=yes, run a backup and judge it, with "left", leave something to be swept; and if there
-# is a CUT, change the source (/dev/ubdb) and run a backup whose power is cut:
+# on the disk (/dev/ubda); with HEAL=yes, run a backup and judge it, with "left", leave something to be swept; and if
+# there is a CUT, change the source (on /dev/ubdb, as what the machine remembers) and run a backup whose power is cut:
 #
 #     kill SECONDS                     by the host, after that time
 #     call CALL PATH NUMBER SIDE       by cut-power.c, which throws away all that was not synced
 #     commit CALL PATH NUMBER SIDE     the same, but the journal is written
-#     success [CALL...]                when the run has reported success; these calls did nothing
+#     success                          when the run has reported success
 #
-# Ends with 3 where a promise is broken, with 4 when a call was not come to.
+# The calls that $RSB_CUT_NOT names do nothing then. Ends with 3 where a promise is broken, with 4 when a call was not
+# come to.
 . "$(dirname "$0")/lib.sh"
 vm=$(dirname "$(readlink -f "$0")")
 need_program
-type=${1%-links} links=${1#"${1%-links}"} round=$2 heals=$3
+kind=$1 round=$2 heals=$3
 shift 3
-source=/mnt/source parent=/mnt/disk/parent
+type=${kind#luks-} type=${type%-links}
+point=/mnt/disk parent=/mnt/disk/parent source=/mnt/system/source
+export STATE_DIRECTORY=/mnt/system/state
+disk=/dev/ubda options=(--relaxed --hourly=3)
+not_done=${RSB_CUT_NOT:-}
+unset RSB_CUT_NOT
 readonly broken=3 not_reached=4
 
 # Each run has its own hour, so that it is known which snapshots rotation removes.
@@ -22,15 +28,71 @@ set_hour() {
         date -s "@$(($(cat "$SHARE/began") + $1 * 3600))" >/dev/null
 }
 
-# backup [VARIABLES]: of cut-power.c.
-backup() {
-        expect_status 0 env "$@" LD_PRELOAD="$RSB_CUT_POWER" \
-                "$RSB" --disable-notifications --relaxed --hourly=3 "$source" "$parent/latest"
+# ---- the disk ----
+
+describe_disk() {
+        echo "disk /dev/ubda /mnt/system/key luks" >/etc/crypttab
+        echo "/dev/mapper/disk $point auto noauto 0 0" >/etc/fstab
+        disk=/dev/mapper/disk
+        options+=(--crypto=disk "--mount=$point")
+}
+
+make_disks() {
+        date +%s >"$SHARE/began"
+        make_filesystem /dev/ubdb ext4
+        mount /dev/ubdb /mnt/system
+        mkdir "$source" "$STATE_DIRECTORY"
+        (umask 077 && printf secret >/mnt/system/key)
+        case $kind in
+        luks-*) encrypted_disk /dev/ubda secret "$type" ;;
+        *) make_filesystem /dev/ubda "$type" ;;
+        esac
+        open_disk
+        mkdir -m 700 "$parent"
+        case $kind in
+        *-links) mkdir -m 700 "$parent/latest" ;;
+        esac
+        sync -f "$point"
+        sync -f /mnt/system
+}
+
+open_disk() {
+        [ $disk = /dev/ubda ] || unlock /dev/ubda secret disk
+        mount $disk $point
+}
+
+# A disk that the program is to open must not be open.
+leave_disk() {
+        [ $disk = /dev/ubda ] && return
+        umount $point
+        cryptsetup close disk
+}
+
+# The journal is replayed by the first mount; only then the check means anything.
+examine() {
+        open_disk
+        umount $point
+        check_filesystem $disk "$type"
+        mount $disk $point
+        if [ -e "$SHARE/acknowledged" ] && ! grep -q " $parent/latest$" "$STATE_DIRECTORY/disks"; then
+                echo "the machine does not remember the disk"
+                exit $broken
+        fi
+        survivors
 }
 
 # survivors [SOURCE SEED]
 survivors() {
         "$PYTHON" "$vm/survivors.py" "$parent" "$SHARE" "$@" || exit $broken
+}
+
+# ---- runs ----
+
+# backup [VARIABLES]: of cut-power.c. A whole run leaves the disk as it was.
+backup() {
+        leave_disk
+        expect_status 0 env "$@" LD_PRELOAD="$RSB_CUT_POWER" \
+                "$RSB" --disable-notifications "${options[@]}" "$source" "$parent/latest"
 }
 
 # What has to be there from now on, however it ends.
@@ -42,33 +104,15 @@ acknowledge() {
         echo "$name" >>"$SHARE/acknowledged"
 }
 
-make_disks() {
-        date +%s >"$SHARE/began"
-        make_filesystem /dev/ubda "$type"
-        make_filesystem /dev/ubdb ext4
-        mount /dev/ubda /mnt/disk
-        mount /dev/ubdb "$source"
-        mkdir -m 700 "$parent" ${links:+"$parent/latest"}
-}
-
-# The journal is replayed by the first mount; only then the check means anything.
-examine() {
-        mount /dev/ubda /mnt/disk
-        umount /mnt/disk
-        check_filesystem /dev/ubda "$type"
-        mount /dev/ubda /mnt/disk
-        mount /dev/ubdb "$source"
-        survivors
-}
-
-# Judged by rsync here, and by our own listing when the next round looks at its snapshot.
+# Judged by rsync here, and by our own listing when its snapshot is looked at.
 heal() {
-        local before=${EPOCHREALTIME/./} found
+        local before=${EPOCHREALTIME/./} found compare=(rsync -aHAXn --numeric-ids --delete --checksum --itemize-changes)
 
         backup RSB_CUT_COUNT="$SHARE/calls"
         echo "$((${EPOCHREALTIME/./} - before))" >"$SHARE/took"
         acknowledge
-        found=$(rsync -aHAXn --numeric-ids --delete --checksum --itemize-changes "$source/" "$parent/latest/" 2>&1) || true
+        [ $disk = /dev/ubda ] || open_disk
+        found=$("${compare[@]}" "$source/" "$parent/latest/" 2>&1) || true
         [ -z "$found" ] || fail "the next run does not heal: $found"
         found=$(find "$parent" -maxdepth 1 -name '.rsync-system-backup.*')
         [ -z "$found" ] || fail "the next run leaves $found"
@@ -78,7 +122,7 @@ heal() {
 leave() {
         local newest how=-al
 
-        [ "$type$links" != btrfs ] || how=-a # no links from one subvolume to another
+        [ "$kind" != btrfs ] || how=-a # no links from one subvolume to another
         newest=$parent/$(snapshots "$parent" | tail -n 1)
         cp $how "$newest" "$parent/.rsync-system-backup.trash-1"
         rm -rf "$parent/.rsync-system-backup.new"
@@ -86,12 +130,16 @@ leave() {
         sync -f "$parent"
 }
 
-mkdir "$source" /mnt/disk
+mkdir /mnt/system $point
+case $kind in
+luks-*) describe_disk ;;
+esac
 if [ "$round" = 0 ]; then
         make_disks
         survivors "$source" 0
 else
         set_hour $((round * 2))
+        mount /dev/ubdb /mnt/system
         examine
 fi
 case $heals in
@@ -110,13 +158,14 @@ kill)
         sleep 60
         ;;
 call | commit)
-        [ "$1" = call ] || set -- "$@" RSB_CUT_COMMIT=/mnt/disk/another
-        backup "${@:6}" RSB_CUT_CALL="$2" RSB_CUT_PATH="$3" RSB_CUT_NUMBER="$4" RSB_CUT_SIDE="$5"
+        [ "$1" = call ] || set -- "$@" RSB_CUT_COMMIT=$point/another
+        backup RSB_CUT_CALL="$2" RSB_CUT_PATH="$3" RSB_CUT_NUMBER="$4" RSB_CUT_SIDE="$5" RSB_CUT_NOT="$not_done" \
+                "${@:6}"
         [ "$2" = any ] || exit $not_reached
         acknowledge
         ;;
 success)
-        backup RSB_CUT_NOT="${*:2}"
+        backup RSB_CUT_NOT="$not_done"
         acknowledge
         ;;
 esac

@@ -4,8 +4,9 @@
 # the journal is replayed, fsck finds nothing; every snapshot whose run had reported success is there and exact, what
 # else has a snapshot's name is whole and exact, older ones are what they were; and the next run is judged equal.
 #
-# TYPE is ext4, xfs, btrfs, or btrfs-links, where `latest` is no subvolume. That the same checks notice what is lost when
-# a run does not sync, is a part of this test, but for subvolumes: there to make a snapshot is to sync.
+# TYPE is ext4, xfs, btrfs, or btrfs-links, where `latest` is no subvolume; luks-ext4 is an encrypted disk that each run
+# opens and closes. That the same checks notice what is lost when a run does not sync, is a part of this test, but for
+# subvolumes: there to make a snapshot is to sync.
 vm=$(dirname "$(readlink -f "$0")")
 . "$vm/host.sh"
 TMPDIR=$(roomy)
@@ -97,6 +98,24 @@ steps+=(
         "commit|renameat|$own/state$|4|after"
 )
 
+# The steps of the commit again, some, between those of opening and closing the disk.
+case $type in
+luks-*)
+        steps=(
+                "call|ioctl-fd-9||1|after"
+                "call|mount|/mnt/disk|1|after"
+                "call|syncfs||1|after"
+                "commit|syncfs||2|before"
+                "commit|renameat2|$own.new/|1|after"
+                "call|fsync|/parent$|1|after"
+                "commit|renameat2|$own.trash-1$|1|after"
+                "call|umount|/mnt/disk|1|before"
+                "call|umount|/mnt/disk|1|after"
+                "call|ioctl-fd-4||1|after"
+        )
+        ;;
+esac
+
 # guest DIRECTORY ARGUMENTS...: power-cut-round.sh, with the disks in DIRECTORY.
 guest() {
         local directory=$1
@@ -158,28 +177,43 @@ cut_at_steps() {
         done
 }
 
-# notices CALL...: what is missing after a run in which these calls did nothing.
+# notices CALLS CUT...: what is missing after a run in which these calls did nothing.
 notices() {
         local status=0
+        local -x RSB_CUT_NOT=$1
+        shift
 
         rm -rf "$tmp/control"
         mkdir "$tmp/control"
         cp -r --sparse=always "$tmp/disk" "$tmp/source" "$memory" "$tmp/control"
-        guest "$tmp/control" "$round" yes success "$@" || [ $? = "$died" ] || fail "the control: $(cat "$tmp/log")"
+        guest "$tmp/control" "$round" yes "$@" || [ $? = "$died" ] || fail "the control: $(cat "$tmp/log")"
         guest "$tmp/control" $((round + 1)) no || status=$?
-        [ "$status" = "$broken" ] || { cat "$tmp/log" >&2; fail "no check notices that $* did nothing"; }
-        echo "without $*: $(grep -ac "^[0-9].*: " "$tmp/log") differences, $(grep -a "^[0-9].*: " "$tmp/log" | head -n 1)"
+        if [ "$status" != "$broken" ]; then
+                cat "$tmp/log" >&2
+                fail "no check notices that $RSB_CUT_NOT did nothing; $*"
+        fi
+        echo "without $RSB_CUT_NOT: $(grep -ac "^[0-9].*: " "$tmp/log") differences," \
+                "$(grep -a "^[0-9].*: " "$tmp/log" | head -n 1); $*"
 }
 
+heals=no
+cut success
 cut_at_moments
 cut_at_calls
 [ -z "$with_steps" ] || cut_at_steps
 heals=yes
 cut success
-if [ "$type" != btrfs ]; then
-        notices syncfs fsync
-        notices syncfs
-        notices fsync
-fi
+case $type in
+btrfs*) ;; # its journal is one of files, not of the whole filesystem
+*) notices syncfs commit renameat2 "$own.new/" 1 after ;;
+esac
+case $type in
+btrfs | luks-*) ;; # who unmounts has synced when it reports success
+*)
+        notices "syncfs fsync" success
+        notices syncfs success
+        notices fsync success
+        ;;
+esac
 guest "$tmp" "$round" yes || { cat "$tmp/log" >&2; fail "the last run"; }
 echo "$round cuts"

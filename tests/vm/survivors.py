@@ -59,7 +59,8 @@ def verdicts(parent, memory):
         was = load(os.path.join(memory, "snapshots", name) if name in known else os.path.join(memory, "expected"))
         lines += ["%s: %s" % (name, line) for line in listing.diff(was, now[name])]
     left = ", ".join(name for name in names if name.startswith(".rsync-system-backup."))
-    return lines, now, "%s%s" % ("acknowledged" if promised else "new" if new else "none new", left and ", left: " + left)
+    came_to = "acknowledged" if promised else "new" if new else "none new"
+    return lines, now, came_to + (", left: " + left if left else "")
 
 
 def check(parent, memory):
