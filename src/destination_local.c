@@ -157,11 +157,11 @@ static int remember_disk(struct local *l, struct err *err)
 
         /* What can be told from nothing is remembered only where it was accepted instead of something else. */
         if (str_equal(p->filesystem, IDENTITY_NO_UUID) && p->state.filesystem_count == 0 &&
-            identity_recall(p->path, p->filesystem) == IDENTITY_NEW)
+            identity_recall(p->parent, p->filesystem) == IDENTITY_NEW)
                 return 0;
         if (state_add_filesystem(&p->state, p->filesystem) < 0)
                 return err_oom(err);
-        if (identity_remember(p->path, p->filesystem, &minor) < 0)
+        if (identity_remember(p->parent, p->filesystem, &minor) < 0)
                 log_err(LOG_LEVEL_WARNING, &minor);
         return 0;
 }
@@ -175,7 +175,7 @@ static int lock_destination(struct local *l, struct err *err)
 /* Symlinks on the disk can be followed only now. */
 static int name_again(struct local *l, struct err *err)
 {
-        int r = local_place_name(&l->place, l->d.config->options->destination.path, err);
+        int r = local_place_name(&l->place, l->d.config->options->destination.path, NULL, err);
 
         l->d.parent = l->place.parent;
         return r;
@@ -341,7 +341,7 @@ int destination_local_new(struct destination **ret, const struct destination_con
         l->machine_lock = -1;
         local_disk_init(&l->disk, config->options);
         local_place_init(&l->place);
-        r = local_place_name(&l->place, config->options->destination.path, err);
+        r = local_place_name(&l->place, config->options->destination.path, config->options->mount, err);
         if (r == 0)
                 r = local_disk_check_path(&l->disk, l->place.parent, err);
         if (r < 0) {

@@ -149,7 +149,7 @@ static int check_disk(const struct local_place *p, struct err *err)
 
         if (!p->filesystem[0] || (is_known && p->has_state))
                 return 0;
-        if (p->state.filesystem_count == 0 && identity_recall(p->path, p->filesystem) != IDENTITY_ANOTHER)
+        if (p->state.filesystem_count == 0 && identity_recall(p->parent, p->filesystem) != IDENTITY_ANOTHER)
                 return 0;
         err_runf(err, -ENODEV, "'%s' is on another disk than before (filesystem %s)", show(p->parent, shown),
                  p->filesystem);

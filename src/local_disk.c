@@ -4,6 +4,7 @@
  */
 #include "local_disk.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -19,9 +20,6 @@
 enum { SHOWN_MAX = 300 };
 
 #define CRYPTTAB "/etc/crypttab"
-
-/* In a note: mounted by a dry run, so that nothing can be written. */
-static const char READ_ONLY_MARK[] = " read-only";
 
 enum outcome { OPENED, ALREADY_OPEN, ABSENT };
 
@@ -104,10 +102,7 @@ static int mount_open(const struct options *o, struct local_disk_layer *layer, s
                 return OPENED;
         }
         log_debug("'%s' is mounted already", show(layer->name, shown));
-        /* By a dry run that is still under way, or was killed. */
-        if (!o->dry_run && strstr(layer->share.note, READ_ONLY_MARK))
-                r = fstab_remount_writable(layer->name, err);
-        return r < 0 ? r : ALREADY_OPEN;
+        return ALREADY_OPEN;
 }
 
 static int mount_instance(const char *name, char *ret, size_t size)
@@ -131,78 +126,203 @@ static int mount_close(const char *name, struct err *err)
 }
 
 static const struct local_disk_kind kinds[LOCAL_DISK_LAYERS] = {
-        { "crypto", crypto_open, cryptdisk_instance, crypto_close },
-        { "mount", mount_open, mount_instance, mount_close },
+        [LOCAL_DISK_CRYPTO] = { "crypto", crypto_open, cryptdisk_instance, crypto_close },
+        [LOCAL_DISK_MOUNT] = { "mount", mount_open, mount_instance, mount_close },
 };
+
+/* ---- notes ---- */
+
+/* What stands in a share's note, three lines. */
+struct note {
+        char text[SHARE_NOTE_SIZE];
+        const char *instance; /* what a run of ours opened; OPENING while it does; "" for nothing */
+        bool is_read_only;    /* a dry run mounted it */
+        const char *below;    /* the encrypted disk that it is on and that goes with it, or "" */
+};
+
+static const char OPENING[] = "opening", READ_ONLY[] = "read-only";
+
+static void note_parse(struct note *n, const char *text)
+{
+        char *rest = n->text, *line;
+
+        snprintf(n->text, sizeof(n->text), "%s", text);
+        line = strsep(&rest, "\n");
+        n->instance = line;
+        line = strsep(&rest, "\n");
+        n->is_read_only = line && str_equal(line, READ_ONLY);
+        line = strsep(&rest, "\n");
+        n->below = line ? line : "";
+}
+
+static int note_write(struct share *share, const char *instance, bool is_read_only, const char *below, struct err *err)
+{
+        char text[SHARE_NOTE_SIZE];
+
+        if (snprintf(text, sizeof(text), "%s\n%s\n%s\n", instance, is_read_only ? READ_ONLY : "", below) >=
+            (int)sizeof(text))
+                return err_runf(err, -ENAMETOOLONG, "the name of the disk '%s' is too long", below);
+        return str_equal(text, share->note) ? 0 : share_write_note(share, text, err);
+}
 
 /* ---- a layer ---- */
 
-/* Is what is open now what the note speaks of? */
-static bool is_ours(const struct local_disk_layer *layer)
+static void find_instance(const struct local_disk_layer *layer, char ret[LOCAL_DISK_INSTANCE_SIZE])
 {
-        char instance[SHARE_NOTE_SIZE];
-        size_t length;
-
-        if (layer->kind->instance(layer->name, instance, sizeof(instance)) < 0)
-                return false;
-        length = strlen(instance);
-        return strncmp(layer->share.note, instance, length) == 0 &&
-               (layer->share.note[length] == '\0' || str_equal(layer->share.note + length, READ_ONLY_MARK));
+        if (layer->kind->instance(layer->name, ret, LOCAL_DISK_INSTANCE_SIZE) < 0)
+                ret[0] = '\0';
 }
 
-/* What we opened is ours to give back, by whoever leaves last; what was opened by hand is not. */
-static int note_instance(const struct options *o, struct local_disk_layer *layer, struct err *err)
+/*
+ * It was open. By a run of ours if the note knows it; or if the note says that one was opening it, which was killed at
+ * that: then it is made ours. Else somebody else has opened it, and whatever the note says is long gone.
+ */
+static int adopt(const struct options *o, struct local_disk_layer *layer, bool was_open, struct err *err)
 {
-        char instance[SHARE_NOTE_SIZE - sizeof(READ_ONLY_MARK)], note[SHARE_NOTE_SIZE];
-        int r = 0;
+        char instance[LOCAL_DISK_INSTANCE_SIZE];
+        bool is_read_only;
+        struct note n;
 
-        if (!layer->opened && !is_ours(layer))
+        note_parse(&n, layer->share.note);
+        find_instance(layer, instance);
+        if (!was_open || (!str_equal(n.instance, instance) && !str_equal(n.instance, OPENING)))
                 return layer->share.note[0] ? share_write_note(&layer->share, "", err) : 0;
-        r = layer->kind->instance(layer->name, instance, sizeof(instance));
-        if (r < 0)
-                return err_run(err, r, "recognise what was opened for", layer->name);
-        /* Once it is writable it stays so. */
-        snprintf(note, sizeof(note), "%s%s", instance,
-                 o->dry_run && (layer->opened || strstr(layer->share.note, READ_ONLY_MARK)) ? READ_ONLY_MARK : "");
-        return str_equal(note, layer->share.note) ? 0 : share_write_note(&layer->share, note, err);
+        is_read_only = n.is_read_only;
+        if (is_read_only && !o->dry_run) {
+                int r = fstab_remount_writable(layer->name, err);
+
+                if (r < 0)
+                        return err_hint(err, "a dry run has mounted it read-only: try again when that has ended");
+                is_read_only = false;
+        }
+        return note_write(&layer->share, instance, is_read_only, layer->below[0] ? layer->below : n.below, err);
+}
+
+/* Nothing came of it. That is told already, or no error. */
+static void forget(struct local_disk_layer *layer)
+{
+        ERR_LOCAL(minor);
+
+        if (share_write_note(&layer->share, "", &minor) < 0)
+                log_err(LOG_LEVEL_DEBUG, &minor);
+}
+
+/* The note comes before the deed: who is killed in between leaves behind what the next run knows to be ours. */
+static int open_noted(const struct options *o, struct local_disk_layer *layer, struct err *err)
+{
+        bool is_mount = layer->kind == &kinds[LOCAL_DISK_MOUNT], was_open;
+        int r;
+
+        find_instance(layer, layer->instance);
+        was_open = layer->instance[0] != '\0';
+        r = was_open ? 0 : note_write(&layer->share, OPENING, is_mount && o->dry_run, layer->below, err);
+        if (r == 0)
+                r = layer->kind->open(o, layer, err);
+        layer->opened = r == OPENED;
+        if (layer->opened) {
+                find_instance(layer, layer->instance);
+                return note_write(&layer->share, layer->instance, is_mount && o->dry_run, layer->below, err);
+        }
+        if (r == ALREADY_OPEN)
+                return adopt(o, layer, was_open, err);
+        if (!was_open)
+                forget(layer);
+        return r;
 }
 
 static int attach(const struct options *o, struct local_disk_layer *layer, const struct local_disk_kind *kind,
-                  const char *name, struct err *err)
+                  const char *name, const char *key, struct err *err)
 {
         int r;
 
         layer->name = name;
-        r = share_join(&layer->share, kind->name, name, err);
+        r = share_join(&layer->share, kind->name, key, err);
         if (r < 0)
                 return r;
         layer->kind = kind;
-        r = kind->open(o, layer, err);
-        layer->opened = r == OPENED;
-        if (r == OPENED || r == ALREADY_OPEN)
-                r = note_instance(o, layer, err);
+        r = open_noted(o, layer, err);
         share_open_gate(&layer->share);
         return r;
 }
 
-/* The last user. Without a runtime directory there is no note, and only this run itself to ask. */
-static int give_back(struct local_disk_layer *layer, struct err *err)
+/* Is what is open what this run or another one of ours has opened? */
+static bool is_ours(const struct local_disk_layer *layer, const struct note *n)
 {
-        bool ours = layer->share.users_fd >= 0 ? is_ours(layer) : layer->opened;
-        int r = ours ? layer->kind->close(layer->name, err) : 0;
+        char instance[LOCAL_DISK_INSTANCE_SIZE];
 
-        return r == 0 && layer->share.note[0] ? share_write_note(&layer->share, "", err) : r;
+        find_instance(layer, instance);
+        return instance[0] &&
+               (str_equal(n->instance, instance) || (layer->opened && str_equal(layer->instance, instance)));
 }
 
-static int detach(struct local_disk_layer *layer, struct err *err)
+static int fail_close(const struct local_disk_layer *layer, const struct note *n, struct err *err)
 {
-        int r = layer->kind ? share_leave(&layer->share, err) : 0;
+        char shown[SHOWN_MAX];
+
+        show(layer->name, shown);
+        if (layer->kind == &kinds[LOCAL_DISK_MOUNT] && n->below[0])
+                return err_hint(err,
+                                "'%s' stays unlocked too; the next run closes both, or: umount '%s' && cryptsetup "
+                                "close %s",
+                                n->below, shown, n->below);
+        if (layer->kind == &kinds[LOCAL_DISK_MOUNT])
+                return err_hint(err, "the next run unmounts it, or: umount '%s'", shown);
+        return err->code;
+}
+
+static int close_below(const char *name, struct err *err);
+
+/* For the last user: give back what is ours, and what it is on if that was left to us. */
+static int give_back(const struct options *o, struct local_disk_layer *layer, struct err *err)
+{
+        bool ours;
+        struct note n;
+        int r = 0;
+
+        note_parse(&n, layer->share.note);
+        ours = is_ours(layer, &n);
+        if (ours)
+                r = layer->kind->close(layer->name, err);
+        if (r < 0)
+                return fail_close(layer, &n, err);
+        if (layer->share.note[0])
+                r = share_write_note(&layer->share, "", err);
+        if (r == 0 && ours && n.below[0] && !(o->crypto && str_equal(o->crypto, n.below)))
+                r = close_below(n.below, err);
+        return r;
+}
+
+enum { SHARED = 1 };
+
+/* Return 0; SHARED when others use it; or a negative errno with @err filled. */
+static int detach(const struct options *o, struct local_disk_layer *layer, struct err *err)
+{
+        int r = layer->kind ? share_leave(&layer->share, err) : 0, is_shared = layer->kind && r == 0;
 
         if (r > 0)
-                r = give_back(layer, err);
+                r = give_back(o, layer, err);
         share_deinit(&layer->share);
         layer->kind = NULL;
-        return r;
+        return r == 0 && is_shared ? SHARED : r;
+}
+
+/* A job that named no encrypted disk unmounts last what another job had unlocked it for. */
+static int close_below(const char *name, struct err *err)
+{
+        struct local_disk_layer layer = { .name = name, .below = "" };
+        const struct options none = { .crypto = NULL };
+        int r;
+
+        share_init(&layer.share);
+        r = share_join(&layer.share, kinds[LOCAL_DISK_CRYPTO].name, name, err);
+        if (r < 0) {
+                share_deinit(&layer.share);
+                return r;
+        }
+        layer.kind = &kinds[LOCAL_DISK_CRYPTO];
+        share_open_gate(&layer.share);
+        r = detach(&none, &layer, err);
+        return r < 0 ? r : 0;
 }
 
 /* ---- all of it ---- */
@@ -210,39 +330,68 @@ static int detach(struct local_disk_layer *layer, struct err *err)
 void local_disk_init(struct local_disk *disk, const struct options *options)
 {
         *disk = (struct local_disk){ .options = options };
-        for (size_t i = 0; i < LOCAL_DISK_LAYERS; i++)
+        for (size_t i = 0; i < LOCAL_DISK_LAYERS; i++) {
                 share_init(&disk->layers[i].share);
+                disk->layers[i].below = "";
+        }
+}
+
+/* A mount point is one in a mount namespace; what it is called, symlinks included, does not matter. malloc'd. */
+static char *key_of_point(const char *point)
+{
+        char space[64] = "";
+        ssize_t n = readlink("/proc/self/ns/mnt", space, sizeof(space) - 1);
+        _cleanup_(buf_deinit) struct buf key = { .data = NULL };
+
+        space[n > 0 ? n : 0] = '\0';
+        return buf_printf(&key, "%s %s", space, point) < 0 ? NULL : buf_take(&key);
+}
+
+static int attach_mount(struct local_disk *disk, struct err *err)
+{
+        struct local_disk_layer *layer = &disk->layers[LOCAL_DISK_MOUNT];
+        const struct options *o = disk->options;
+        _cleanup_(freep) char *key = NULL;
+        int r;
+
+        disk->point = path_resolve(o->mount);
+        key = disk->point ? key_of_point(disk->point) : NULL;
+        if (!key)
+                return err_oom(err);
+        layer->below = o->crypto ? o->crypto : "";
+        r = attach(o, layer, &kinds[LOCAL_DISK_MOUNT], disk->point, key, err);
+        if (r < 0 && o->crypto && !disk->layers[LOCAL_DISK_CRYPTO].opened && !err->hint[0])
+                return err_hint(err,
+                                "'%s' was unlocked before; if its disk was unplugged since then: cryptsetup close %s",
+                                o->crypto, o->crypto);
+        return r;
 }
 
 int local_disk_attach(struct local_disk *disk, struct err *err)
 {
         const struct options *o = disk->options;
-        const char *names[LOCAL_DISK_LAYERS] = { o->crypto };
-        int r = 0;
+        int r = o->mount ? fstab_check(o->mount, err) : 0;
 
-        disk->point = o->mount ? path_resolve(o->mount) : NULL;
-        names[1] = disk->point;
-        if (o->mount && !disk->point)
-                return err_oom(err);
-        for (size_t i = 0; i < LOCAL_DISK_LAYERS && r == 0; i++) {
-                if (names[i])
-                        r = attach(o, &disk->layers[i], &kinds[i], names[i], err);
-        }
+        if (r == 0 && o->crypto)
+                r = attach(o, &disk->layers[LOCAL_DISK_CRYPTO], &kinds[LOCAL_DISK_CRYPTO], o->crypto, o->crypto, err);
+        if (r == 0 && o->mount)
+                r = attach_mount(disk, err);
         return r == ABSENT ? LOCAL_DISK_ABSENT : r;
 }
 
 int local_disk_detach(struct local_disk *disk, struct err *err)
 {
-        int r = 0;
+        struct local_disk_layer *crypto = &disk->layers[LOCAL_DISK_CRYPTO];
+        int r = detach(disk->options, &disk->layers[LOCAL_DISK_MOUNT], err);
 
-        /* What is below a layer that stays in use cannot go either. */
-        for (size_t i = LOCAL_DISK_LAYERS; i-- > 0 && r == 0;)
-                r = detach(&disk->layers[i], err);
-        for (size_t i = 0; i < LOCAL_DISK_LAYERS; i++)
-                share_deinit(&disk->layers[i].share);
-        freep(&disk->point);
+        /* What is below something that stays in use cannot go; who unmounts that sees to it. */
+        if (r == 0)
+                r = detach(disk->options, crypto, err);
+        share_deinit(&crypto->share);
+        crypto->kind = NULL;
+        free(disk->point);
         disk->point = NULL;
-        return r;
+        return r < 0 ? r : 0;
 }
 
 int local_disk_check_path(const struct local_disk *disk, const char *parent, struct err *err)

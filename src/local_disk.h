@@ -11,18 +11,22 @@ struct err;
 struct local_disk_kind;
 struct options;
 
+enum { LOCAL_DISK_CRYPTO, LOCAL_DISK_MOUNT, LOCAL_DISK_LAYERS };
+
+enum { LOCAL_DISK_INSTANCE_SIZE = 128 };
+
 struct local_disk_layer {
         const struct local_disk_kind *kind; /* NULL: not attached */
         const char *name;                   /* borrowed: of the crypttab entry, or the mount point */
+        const char *below; /* borrowed: of a mount point, the crypttab entry that goes with it, or "" */
         struct share share;
-        bool opened; /* by this run */
+        bool opened;                             /* by this run; */
+        char instance[LOCAL_DISK_INSTANCE_SIZE]; /* then what it was */
 };
-
-enum { LOCAL_DISK_LAYERS = 2 };
 
 struct local_disk {
         const struct options *options;
-        char *point; /* --mount without symlinks: jobs that name it otherwise share it */
+        char *point; /* --mount without symlinks */
         struct local_disk_layer layers[LOCAL_DISK_LAYERS];
 };
 

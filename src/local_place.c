@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 enum { SHOWN_MAX = 300 };
 
@@ -41,7 +42,17 @@ void local_place_deinit(struct local_place *p)
 }
 
 /* Symlinks are resolved as far as it exists: two ways to write one destination are one destination. */
-int local_place_name(struct local_place *p, const char *path, struct err *err)
+static char *resolve(const char *parent, const char *point)
+{
+        const char *below = point ? path_below(parent, point) : NULL;
+        _cleanup_(freep) char *real = below ? path_resolve(point) : NULL;
+
+        if (!below)
+                return path_resolve(parent);
+        return real && *below ? path_join(real, below) : TAKE(real);
+}
+
+int local_place_name(struct local_place *p, const char *path, const char *point, struct err *err)
 {
         _cleanup_(freep) char *parent = path_parent(path);
         const char *base = path_base(path);
@@ -51,7 +62,7 @@ int local_place_name(struct local_place *p, const char *path, struct err *err)
         if (str_equal(base, "..") || str_equal(base, "."))
                 return err_usage(err, "the destination must be named, not '%s'", base);
         local_place_deinit(p);
-        p->parent = parent ? path_resolve(parent) : NULL;
+        p->parent = parent ? resolve(parent, point) : NULL;
         p->latest = strdup(base);
         p->path = p->parent ? path_join(p->parent, base) : NULL;
         return p->path && p->latest ? 0 : err_oom(err);
@@ -156,6 +167,18 @@ static void find_filesystem(struct local_place *p)
                 snprintf(p->filesystem, sizeof(p->filesystem), "%s", IDENTITY_NO_UUID);
 }
 
+static int check_writable(const struct local_place *p, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        struct statvfs v;
+
+        if (fstatvfs(p->parent_fd < 0 ? p->above_fd : p->parent_fd, &v) < 0 || !(v.f_flag & ST_RDONLY))
+                return 0;
+        path_show(NULL, p->parent, shown, sizeof(shown));
+        err_runf(err, -EROFS, "the filesystem of '%s' is mounted read-only", shown);
+        return err_hint(err, "was it mounted so, is the disk write-protected, or has the kernel found errors on it?");
+}
+
 int local_place_open(struct local_place *p, bool dry_run, struct err *err)
 {
         int r = open_parent(p, err);
@@ -163,6 +186,8 @@ int local_place_open(struct local_place *p, bool dry_run, struct err *err)
         p->latest_is_new = p->parent_fd < 0;
         if (r == 0)
                 find_filesystem(p);
+        if (r == 0 && !dry_run)
+                r = check_writable(p, err);
         if (r < 0 || p->parent_fd < 0)
                 return r;
         r = open_state(p, dry_run, err);

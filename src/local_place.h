@@ -37,10 +37,11 @@ void local_place_init(struct local_place *p);
 void local_place_deinit(struct local_place *p);
 
 /*
- * Set the names, from @path, which is plain and absolute, and forget everything else. To be repeated when something has
- * been mounted, since what was missing may be there now. A usage error for what cannot be a destination.
+ * Set the names, from @path, which is plain and absolute, and forget everything else. A usage error for what cannot be
+ * a destination. What is below @point (NULL: none) is not looked at: something is to be mounted there, and a look could
+ * make an automounter do it. To be repeated when it is.
  */
-int local_place_name(struct local_place *p, const char *path, struct err *err);
+int local_place_name(struct local_place *p, const char *path, const char *point, struct err *err);
 
 /*
  * Find what there is at the named place, take the lock there (in a dry run if it exists), read the state. Nothing is

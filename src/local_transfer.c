@@ -176,6 +176,8 @@ int local_imagine_transfer(struct local *l, struct report *report, struct err *e
         struct timespec now;
         int r = open_source(l, &source, &avoid, report, err);
 
+        if (r == 0)
+                r = local_find_limits(l, err);
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_REALTIME, &now);

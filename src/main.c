@@ -11,9 +11,8 @@
  *      destination.h        the seam: what a run may ask of any destination
  *      destination_local.c  a directory on this machine; local_transfer.c, local_snapshot.c: its two main jobs
  *      local_disk.c         what is unlocked and mounted for it
- *      local_place.c        what lies there; local_checks.c: what speaks against a run on it; local_room.c: how full it is
- *      rotation.c           which snapshots go
- *      progress.c           the live line; ioclass.c: the I/O class
+ *      local_place.c        what lies there; local_checks.c: what speaks against a run on it; local_room.c: how full it
+ * is rotation.c           which snapshots go progress.c           the live line; ioclass.c: the I/O class
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out

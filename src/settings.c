@@ -145,7 +145,7 @@ static int set_crypto(struct settings *s, unsigned which, const char *value, str
         (void)which;
         if (!*value || strpbrk(value, "/ \t\n\r\v\f") || *value == '#' || str_equal(value, ".") ||
             str_equal(value, ".."))
-                return refuse_value(err, value, "is not the name of an entry in /etc/crypttab");
+                return refuse_value(err, value, "cannot be the name of an encrypted disk");
         return set_text(&s->crypto, strdup(value), err);
 }
 

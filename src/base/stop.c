@@ -1,4 +1,5 @@
-/* One flag, set by the main thread when its signalfd has something to tell. */
+/* One flag, set by the main thread when its signalfd has something to tell. Whatever else would end us without a chance
+ * to clean up is a wish to end as well. */
 #include "base/stop.h"
 
 #include "base/err.h"
@@ -18,7 +19,7 @@ static _Thread_local bool is_main_thread;
 
 int stop_init(struct err *err)
 {
-        static const int wanted[] = { SIGINT, SIGTERM, SIGHUP };
+        static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU };
         struct sigaction action;
         sigset_t signals;
 

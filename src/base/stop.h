@@ -1,6 +1,7 @@
 /*
- * The wish to end: SIGINT, SIGTERM and SIGHUP are blocked and read from a signalfd on the main thread; whoever works
- * asks stop_requested() between entries and between the pieces of a large file.
+ * The wish to end: SIGINT, SIGTERM, SIGHUP, and what else is sent to end a process, are blocked and read from a
+ * signalfd on the main thread; whoever works asks stop_requested() between entries and between the pieces of a large
+ * file.
  */
 #pragma once
 

@@ -291,26 +291,27 @@ static int fail_without_mapper(const struct unlocking *u, struct err *err)
                               : err_hint(err, "load it: modprobe dm-crypt (for a container, on its host)");
 }
 
+/* What was opened before is no use when the disk has been pulled out since. */
 static int unlock(struct unlocking *u, struct err *err)
 {
         _cleanup_(freep) char *device = NULL;
+        crypt_status_info status;
         int r;
 
         cryptlog_begin();
-        switch (crypt_status(NULL, u->entry->name)) {
-        case CRYPT_ACTIVE:
-        case CRYPT_BUSY:
-                return CRYPTDISK_ALREADY;
-        case CRYPT_INVALID:
+        status = crypt_status(NULL, u->entry->name);
+        if (status == CRYPT_INVALID)
                 return fail_without_mapper(u, err);
-        case CRYPT_INACTIVE:
-                break;
-        }
         r = device_find(&device, u->entry->source, err);
         if (r == -ENODEV && err->kind == ERR_NONE)
                 return CRYPTDISK_NO_DEVICE;
-        if (r == 0)
-                r = open_volume(u, device, err);
+        if (r < 0)
+                return r;
+        if (status != CRYPT_INACTIVE) {
+                r = cryptdisk_check_mapping(u->entry, err);
+                return r < 0 ? r : CRYPTDISK_ALREADY;
+        }
+        r = open_volume(u, device, err);
         return r == NEXT ? try_all(u, err) : r;
 }
 

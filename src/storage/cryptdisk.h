@@ -19,11 +19,17 @@ enum cryptdisk_outcome {
 
 /*
  * Make /dev/mapper/NAME. In this order: tokens of the header if the entry asks for them, the key file (where it names
- * none, /etc/cryptsetup-keys.d/NAME.key or the same in /run), the credential, the passphrase as often as the entry says.
- * A key that does not fit is told and the next way is tried. Return a cryptdisk_outcome or a negative errno with @err
- * filled: -EPERM when no key fitted, -ECANCELED when stopped.
+ * none, /etc/cryptsetup-keys.d/NAME.key or the same in /run), the credential, the passphrase as often as the entry
+ * says. A key that does not fit is told and the next way is tried. Return a cryptdisk_outcome or a negative errno with
+ * @err filled: -EPERM when no key fitted, -ECANCELED when stopped.
  */
 int cryptdisk_unlock(const struct crypttab_entry *entry, struct err *err);
+
+/*
+ * There is a mapping of the entry's name: is it an encrypted disk, and where the entry names one by UUID= that of its
+ * LUKS header, this one? Return 0 or -EMEDIUMTYPE with @err filled.
+ */
+int cryptdisk_check_mapping(const struct crypttab_entry *entry, struct err *err);
 
 /* Is there a mapping of that name? */
 bool cryptdisk_is_unlocked(const char *name);

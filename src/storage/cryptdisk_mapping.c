@@ -8,14 +8,17 @@
 #include "base/path.h"
 #include "base/stop.h"
 #include "storage/cryptlog.h"
+#include "storage/crypttab.h"
 #include "storage/holders.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libcryptsetup.h>
 #include <poll.h>
 #include <stdio.h>
+#include <strings.h>
 
 enum { ATTRIBUTE_SIZE = 600, SHOWN_SIZE = 256, BUSY_TRIES = 20, BUSY_PAUSE_MS = 250 };
 
@@ -59,8 +62,22 @@ static int mangle(struct buf *out, const char *name)
         return r;
 }
 
-/* "MAJOR:MINOR" of the mapping and its sequence number. Return 0, -ENODEV or another negative errno. */
-static int find_mapping(const char *name, char ret_number[ATTRIBUTE_SIZE], char ret_sequence[ATTRIBUTE_SIZE])
+struct mapping {
+        char number[ATTRIBUTE_SIZE];   /* "MAJOR:MINOR" */
+        char sequence[ATTRIBUTE_SIZE]; /* of the disk, counted by the kernel from Linux 5.15 on, else "0" */
+        char uuid[ATTRIBUTE_SIZE];     /* "CRYPT-TYPE-UUID-NAME" for those of libcryptsetup */
+};
+
+static void read_mapping(struct mapping *ret, int block_fd, const char *disk)
+{
+        if (!read_attribute(block_fd, disk, "diskseq", ret->sequence))
+                snprintf(ret->sequence, sizeof(ret->sequence), "0");
+        if (!read_attribute(block_fd, disk, "dm/uuid", ret->uuid))
+                ret->uuid[0] = '\0';
+}
+
+/* Return 0, -ENODEV or another negative errno. */
+static int find_mapping(struct mapping *ret, const char *name)
 {
         _cleanup_(buf_deinit) struct buf mangled = { .data = NULL };
         char other[ATTRIBUTE_SIZE];
@@ -76,11 +93,9 @@ static int find_mapping(const char *name, char ret_number[ATTRIBUTE_SIZE], char 
         while (r == -ENODEV && (d = readdir(block))) {
                 if (!str_starts(d->d_name, "dm-") || !read_attribute(dirfd(block), d->d_name, "dm/name", other) ||
                     !str_equal(other, buf_text(&mangled)) ||
-                    !read_attribute(dirfd(block), d->d_name, "dev", ret_number))
+                    !read_attribute(dirfd(block), d->d_name, "dev", ret->number))
                         continue;
-                /* Linux 5.15 and later. */
-                if (!read_attribute(dirfd(block), d->d_name, "diskseq", ret_sequence))
-                        snprintf(ret_sequence, ATTRIBUTE_SIZE, "0");
+                read_mapping(ret, dirfd(block), d->d_name);
                 r = 0;
         }
         closedir(block);
@@ -89,13 +104,45 @@ static int find_mapping(const char *name, char ret_number[ATTRIBUTE_SIZE], char 
 
 int cryptdisk_instance(const char *name, char *ret, size_t size)
 {
-        char number[ATTRIBUTE_SIZE], sequence[ATTRIBUTE_SIZE];
-        int r = find_mapping(name, number, sequence), written;
+        struct mapping m;
+        int r = find_mapping(&m, name), written;
 
         if (r < 0)
                 return r;
-        written = snprintf(ret, size, "%s %s", number, sequence);
+        written = snprintf(ret, size, "%s %s", m.number, m.sequence);
         return written >= 0 && (size_t)written < size ? 0 : -EOVERFLOW;
+}
+
+/* Device-mapper's UUID has the one of the header without its dashes: "CRYPT-LUKS2-0f3a...-NAME". */
+static bool has_header_uuid(const char *mapping_uuid, const char *wanted)
+{
+        const char *at = strchr(mapping_uuid + strlen("CRYPT-"), '-');
+
+        for (at = at ? at + 1 : ""; *wanted; wanted++) {
+                if (*wanted != '-' && tolower((unsigned char)*wanted) != *at++)
+                        return false;
+        }
+        return true;
+}
+
+int cryptdisk_check_mapping(const struct crypttab_entry *entry, struct err *err)
+{
+        char shown[SHOWN_SIZE];
+        struct mapping m;
+
+        if (find_mapping(&m, entry->name) < 0)
+                return 0;
+        path_show(NULL, entry->name, shown, sizeof(shown));
+        if (!str_starts(m.uuid, "CRYPT-")) {
+                err_runf(err, -EMEDIUMTYPE, "there is a '/dev/mapper/%s' already, and it is no encrypted disk", shown);
+                return err_hint(err, "remove it, or give the entry in crypttab another name");
+        }
+        if (!str_starts(m.uuid, "CRYPT-LUKS") || strncasecmp(entry->source, "UUID=", strlen("UUID=")) != 0 ||
+            has_header_uuid(m.uuid, entry->source + strlen("UUID=")))
+                return 0;
+        err_runf(err, -EMEDIUMTYPE, "the disk that is unlocked as '%s' is another one than crypttab says (%s)", shown,
+                 m.uuid);
+        return err_hint(err, "is the right disk plugged in? 'cryptsetup close %s' locks the other one", shown);
 }
 
 /* ---- locking ---- */
@@ -103,17 +150,18 @@ int cryptdisk_instance(const char *name, char *ret, size_t size)
 static int fail_busy(const char *name, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf holders = { .data = NULL };
-        char number[ATTRIBUTE_SIZE], sequence[ATTRIBUTE_SIZE], shown[SHOWN_SIZE];
+        char shown[SHOWN_SIZE];
+        struct mapping m;
         dev_t device;
 
-        if (find_mapping(name, number, sequence) == 0 && mount_parse_device(&device, number, 10))
+        if (find_mapping(&m, name) == 0 && mount_parse_device(&device, m.number, 10))
                 (void)holders_describe(&holders, 0, device);
         path_show(NULL, name, shown, sizeof(shown));
         if (holders.size > 0)
                 err_runf(err, -EBUSY, "cannot lock the encrypted disk '%s': it is used by %s", shown, holders.data);
         else
                 err_runf(err, -EBUSY, "cannot lock the encrypted disk '%s': it is in use", shown);
-        return err_hint(err, "it stays unlocked until somebody runs: cryptsetup close %s", shown);
+        return err_hint(err, "it stays unlocked until the next run, or: cryptsetup close %s", shown);
 }
 
 static int deactivate(const char *name, struct err *err)

@@ -318,7 +318,7 @@ static int cannot(const char *what, const char *file, int code, struct err *err)
 int crypttab_find(struct crypttab_entry **ret, const char *file, const char *name, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
-        _cleanup_(fd_closep) int fd = open(file, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+        _cleanup_(fd_closep) int fd = open(file, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
         ssize_t size;
 
         if (fd < 0)

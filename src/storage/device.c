@@ -129,13 +129,18 @@ static int find_by_tag(char **ret, const struct tag *tag, char *value)
         return find_value(ret, tag, value);
 }
 
-static int find_path(char **ret, const char *path)
+static int find_path(char **ret, const char *path, struct err *err)
 {
+        char shown[SHOWN_SIZE];
         struct stat st;
 
-        /* A link below /dev/disk whose disk went away, and a regular file: an image is as good as a device. */
-        if (stat(path, &st) < 0 || !(S_ISBLK(st.st_mode) || S_ISREG(st.st_mode)))
+        /* A link below /dev/disk whose disk went away, say. */
+        if (stat(path, &st) < 0)
                 return -ENODEV;
+        path_show(NULL, path, shown, sizeof(shown));
+        /* An image is as good as a device. */
+        if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
+                return err_runf(err, -ENOTBLK, "'%s' is no block device", shown);
         *ret = strdup(path);
         return *ret ? 0 : -ENOMEM;
 }
@@ -160,7 +165,7 @@ int device_find(char **ret, const char *spec, struct err *err)
         value = unquote(tag ? equals + 1 : spec);
         if (!value)
                 return err_oom(err);
-        r = tag ? find_by_tag(ret, tag, value) : find_path(ret, value);
+        r = tag ? find_by_tag(ret, tag, value) : find_path(ret, value, err);
         return r == -ENOMEM ? err_oom(err) : r;
 }
 

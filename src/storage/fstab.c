@@ -68,7 +68,10 @@ static int table_read(struct table *table, struct err *err)
             mnt_table_set_parser_errcb(table->entries, note_broken_line) < 0)
                 return err_oom(err);
         r = mnt_table_parse_fstab(table->entries, table->path);
-        return r == 0 ? 0 : err_run(err, r < 0 ? r : -EINVAL, "read", table->path);
+        if (r == 0)
+                return 0;
+        (void)err_usage(err, "cannot read %s: %s", table->path, strerror(r < 0 ? -r : EINVAL));
+        return err->code = r < 0 ? r : -EINVAL;
 }
 
 static bool is_for(struct libmnt_fs *fs, const char *point, struct libmnt_cache *cache)
@@ -309,6 +312,20 @@ static int mount_entry(const struct table *table, struct origin *origin, const c
         origin_find(origin, origin->fs, table->cache);
         return origin->kind == ORIGIN_MISSING ? fail_missing(origin, point, err)
                                               : fail_libmount(context, rc, "mount", point, err);
+}
+
+int fstab_check(const char *point, struct err *err)
+{
+        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        struct origin origin;
+        int r;
+
+        if (is_root(point))
+                return fail_root(point, err);
+        r = table_read(&table, err);
+        if (r == 0)
+                r = table_choose(&table, point, NULL, &origin, err);
+        return r < 0 ? r : 0;
 }
 
 int fstab_mount(const char *point, bool read_only, struct err *err)

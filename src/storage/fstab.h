@@ -21,6 +21,9 @@ enum fstab_outcome {
         FSTAB_ALREADY, /* it was, or somebody was faster */
 };
 
+/* Is there an entry for @point? Return 0, or a negative errno with @err filled, of kind ERR_USAGE: there is none. */
+int fstab_check(const char *point, struct err *err);
+
 /*
  * Mount what belongs on @point; @read_only in addition to what its entry says. Of several entries for one mount point,
  * the first whose device is there. Afterwards the uppermost mount on @point is that entry's, or it is an error: a

@@ -202,7 +202,7 @@ static int read_memory(int dirfd, struct buf *ret)
         return 0;
 }
 
-enum identity_verdict identity_recall(const char *destination, const char *uuid)
+enum identity_verdict identity_recall(const char *parent, const char *uuid)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
         _cleanup_(freep) char *directory = memory_path();
@@ -218,7 +218,7 @@ enum identity_verdict identity_recall(const char *destination, const char *uuid)
                 if (!path)
                         continue;
                 *path++ = '\0';
-                if (!str_equal(path, destination))
+                if (!str_equal(path, parent))
                         continue;
                 if (str_equal(line, uuid))
                         return IDENTITY_KNOWN;
@@ -243,14 +243,14 @@ static int replace_memory(int dirfd, const struct buf *memory)
         return r == 0 ? fd_sync_directory(dirfd) : r;
 }
 
-int identity_remember(const char *destination, const char *uuid, struct err *err)
+int identity_remember(const char *parent, const char *uuid, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
         _cleanup_(freep) char *directory = memory_path();
         _cleanup_(fd_closep) int dirfd = -1;
         int r;
 
-        if (!directory || strchr(destination, '\n') || identity_recall(destination, uuid) == IDENTITY_KNOWN)
+        if (!directory || strchr(parent, '\n') || identity_recall(parent, uuid) == IDENTITY_KNOWN)
                 return 0;
         r = make_directories(directory);
         if (r == 0)
@@ -262,7 +262,7 @@ int identity_remember(const char *destination, const char *uuid, struct err *err
         if (r == 0 && memory.size > 0 && memory.data[memory.size - 1] != '\n')
                 r = buf_putc(&memory, '\n');
         if (r == 0 || r == -ENOENT)
-                r = buf_printf(&memory, "%s %s\n", uuid, destination);
+                r = buf_printf(&memory, "%s %s\n", uuid, parent);
         if (r == 0)
                 r = replace_memory(dirfd, &memory);
         return r < 0 ? err_item(err, r, "remember the disk in", directory) : 0;

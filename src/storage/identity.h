@@ -29,8 +29,8 @@ enum identity_verdict {
 /* Stands for the UUID of a filesystem that has none. */
 #define IDENTITY_NO_UUID "without-uuid"
 
-/* @destination is a plain absolute path. What cannot be read counts as never seen. */
-enum identity_verdict identity_recall(const char *destination, const char *uuid);
+/* @parent, where the snapshots are, is a plain absolute path. What cannot be read counts as never seen. */
+enum identity_verdict identity_recall(const char *parent, const char *uuid);
 
 /* Remember. Return 0 or a negative errno with @err filled, of no consequence for the backup. */
-int identity_remember(const char *destination, const char *uuid, struct err *err);
+int identity_remember(const char *parent, const char *uuid, struct err *err);

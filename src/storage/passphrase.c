@@ -18,7 +18,7 @@
 #define CREDENTIAL_PREFIX "rsync-system-backup."
 
 /* What systemd gives to a unit, all credentials together, systemd.exec(5). */
-enum { CREDENTIAL_SIZE_MAX = 1024 * 1024 };
+enum { CREDENTIAL_SIZE_MAX = 1024 * 1024, UNATTENDED_TIMEOUT_S = 300 };
 
 enum { NAME_SHOWN_MAX = 256 };
 
@@ -83,8 +83,10 @@ static int ask_on_terminal(struct secret *ret, const char *shown, unsigned timeo
         return r == PROMPT_ANSWERED ? PASSPHRASE_GOT : PASSPHRASE_REFUSED;
 }
 
-static int ask_somewhere(struct secret *ret, const char *shown, unsigned timeout_s, struct err *err)
+/* Nobody may be there at all: a job that hangs for ever is worse than one that has failed. */
+static int ask_somewhere(struct secret *ret, const char *shown, unsigned given_timeout_s, struct err *err)
 {
+        const unsigned timeout_s = given_timeout_s > 0 ? given_timeout_s : UNATTENDED_TIMEOUT_S;
         char message[NAME_SHOWN_MAX + 64], id[NAME_SHOWN_MAX + 64];
         const struct ask_config config = {
                 .directory = AGENTS_DIRECTORY,

@@ -15,7 +15,7 @@
 
 struct err;
 
-enum { SHARE_NOTE_SIZE = 160 };
+enum { SHARE_NOTE_SIZE = 512 };
 
 struct share {
         int gate_fd, users_fd; /* -1 where there is no runtime directory of our own: then nobody is counted */

@@ -23,7 +23,7 @@ struct state {
         char *machine;
         char *source;
         char *source_filesystem; /* UUID */
-        char *latest; /* name of the destination directory */
+        char *latest;            /* name of the destination directory */
 
         bool has_reference;
         struct timespec reference; /* a little before the last complete transfer began */
@@ -52,8 +52,8 @@ int state_parse(struct state *ret, const char *text, size_t size, struct err *er
 int state_save(const struct state *s, int dirfd, struct err *err);
 
 /*
- * Keep a little of the disk (64 KiB, one inode) for the day when it is full: without it a run could not even record that
- * it begins to delete. Does nothing when it is there already, or when there is no room for it.
+ * Keep a little of the disk (64 KiB, one inode) for the day when it is full: without it a run could not even record
+ * that it begins to delete. Does nothing when it is there already, or when there is no room for it.
  */
 void state_reserve(int dirfd);
 

@@ -70,7 +70,7 @@ same source parent/latest
 # The list and the messages in one file: in order, and no line is cut. Each write is one of whole lines.
 touch_all
 expect_status 0 sh -c '"$@" 2>&1' - "$RSB" --disable-notifications -v -b source parent/latest
-sed -n '/^changed  /!p' out | head -n 1 | grep -q '^transfer: 3' || fail "lines are cut or come late: $(cat out)"
+sed -n '/^changed  /!p' out | tr '\n' ' ' | grep -q '^destination: .* are free transfer: 3' || fail "lines are cut or come late: $(cat out)"
 touch_all
 "$PYTHON" - "$RSB" --disable-notifications -v -b source parent/latest 2>err <<'EOF' || fail "lines are cut: $(cat err)"
 import os, subprocess, sys

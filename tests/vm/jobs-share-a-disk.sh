@@ -75,6 +75,62 @@ expect_status 0 second
 opened
 close_by_hand
 
+# Killed while it unlocks or mounts, which may take long: what it left open is known to be ours.
+for call in /dev/mapper/control:ioctl:5 :mount:1; do
+        IFS=: read -r path name when <<<"$call"
+        stop_at "$path" "$name" "$when" --crypto=backups --mount=$point "$source" "$parent/latest"
+        kill -9 "$stopped"
+        wait "$stopped" || true
+        expect_status 0 back_up
+        closed
+done
+
+# One mount point by two names.
+ln -s $point /mnt/link
+stop_at '' syncfs 1 --crypto=backups --mount=/mnt/link "$source" /mnt/link/laptop/latest
+one=$stopped
+stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" $point/second/latest
+two=$stopped
+stopped=$one
+go_on 0
+opened
+stopped=$two
+go_on 0
+closed
+
+# One that says less about it: it is the last, and the disk was left to it.
+first_until syncfs 1
+one=$stopped
+stop_at '' syncfs 1 --mount=$point "$source" $point/second/latest
+two=$stopped
+stopped=$one
+go_on 0
+opened
+stopped=$two
+go_on 0
+closed
+
+# One that has mounts of its own, as a service may.
+expect_status 0 unshare --mount --propagation private "$RSB" --disable-notifications --crypto=backups --mount=$point \
+        "$source" "$parent/latest"
+closed
+first_until syncfs 1
+expect_status 0 unshare --mount --propagation private "$RSB" --disable-notifications --crypto=backups --mount=$point \
+        "$source" $point/second/latest
+opened
+go_on 0
+closed
+
+# No room for the notes: told, and closed all the same.
+mkdir -p /run/rsync-system-backup
+for n in 1 2 3 4 5 6; do
+        with_fault '' pwrite64 "error=ENOSPC:when=$n" --crypto=backups --mount=$point "$source" $point/second/latest \
+                2>"$tmp/err" || says 'No space left'
+        closed
+done
+expect_status 0 back_up
+closed
+
 # A dry run holds it.
 first_until getdents64 1 --dry-run
 findmnt -no OPTIONS $point | grep -qw ro || fail "a dry run has it writable"

@@ -26,6 +26,28 @@ rmdir $parent
 expect_status 1 run_backup "$source" "$parent/latest"
 closed
 
+# Nor to another name beside the one that was there.
+expect_status 1 run_backup "$source" "$parent/other"
+closed
+
+# No entry in fstab: told before it is unlocked.
+expect_status 2 run_backup --crypto=backups --mount=/mnt "$source" /mnt/laptop/latest
+says 'no entry for .*/mnt.* in /etc/fstab'
+! grep -q unlocked "$tmp/err" || fail "it was unlocked for nothing"
+
+# What is mapped under that name is no encrypted disk, or another one.
+dmsetup create backups --table "0 1000 linear /dev/ubdb 0"
+dmsetup mknodes
+expect_status 1 back_up
+says 'no encrypted disk'
+dmsetup remove backups
+luks_format /dev/ubdb other
+unlock /dev/ubdb other backups
+expect_status 1 back_up
+says 'another one than crypttab says'
+cryptsetup close backups
+closed
+
 # A symlink on the disk leads away from it.
 mkdir /root/elsewhere
 open_by_hand

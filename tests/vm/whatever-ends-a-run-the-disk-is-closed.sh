@@ -35,6 +35,14 @@ stopped_by_signal '' umount2 1 0
 expect_status 0 back_up --yearly=1
 closed
 
+# Another signal than those that are meant for it.
+for signal in USR1 ALRM XCPU; do
+        stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" "$parent/latest"
+        kill -$signal "$stopped"
+        go_on $((128 + $(kill -l $signal)))
+        closed
+done
+
 # While it asks.
 mkdir -p /run/systemd/ask-password
 describe_disk /dev/ubda none luks
@@ -76,7 +84,7 @@ closed
 open_by_hand
 mount -o remount,ro $point
 expect_status 1 back_up
-says 'Read-only file system\|read-only'
+says 'is mounted read-only'
 opened
 close_by_hand
 
