@@ -135,7 +135,7 @@ mkdir -p readonly/parent/latest
 mount -o remount,ro readonly
 for at in readonly/parent/latest readonly/new/latest readonly/latest; do
         expect_status 1 run_backup source "$at"
-        grep -q "^error: .*$tmp/readonly/.*Read-only" "$tmp/err" || fail "a read-only disk: $(cat "$tmp/err")"
+        grep -q "^error: .*$tmp/readonly.*is mounted read-only" "$tmp/err" || fail "a read-only disk: $(cat "$tmp/err")"
 done
 
 # Forced.
