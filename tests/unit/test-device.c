@@ -26,6 +26,15 @@ static void expect_none(const char *spec)
         ck_assert_ptr_null(device);
 }
 
+static void expect_refused(const char *spec)
+{
+        struct err err = { .kind = ERR_NONE };
+        char *device = NULL;
+
+        ck_assert_int_eq(device_find(&device, spec, &err), -ENOTBLK);
+        ck_assert_ptr_nonnull(strstr(err.text, "is no block device"));
+}
+
 START_TEST(a_path_is_the_device_or_the_image_that_is_there)
 {
         char image[300], link[300];
@@ -37,8 +46,8 @@ START_TEST(a_path_is_the_device_or_the_image_that_is_there)
         snprintf(link, sizeof(link), "%s/link", scratch_path);
         ck_assert_int_eq(symlink("gone", link), 0);
         expect_none(link);
-        expect_none(scratch_path);
-        expect_none("/dev/null");
+        expect_refused(scratch_path);
+        expect_refused("/dev/null");
 }
 END_TEST
 

@@ -225,7 +225,7 @@ START_TEST(bad_values_are_named_with_their_option)
         check_refused("--ionice=lazy /dst", "--ionice: 'lazy' is not an I/O class: idle, best-effort or realtime");
         check_refused("-i lazy /dst", "-i: 'lazy'");
         check_refused("-m mnt /dst", "-m: 'mnt' is not an absolute path");
-        check_refused("-c /dev/sda /dst", "-c: '/dev/sda' is not the name");
+        check_refused("-c /dev/sda /dst", "-c: '/dev/sda' cannot be the name");
         check_refused("--config= /dst", "--config: the name of the file is empty");
         check_refused("--daily=0 /dst", "--daily: ");
         check_refused("-H seven /dst", "-H: ");
