@@ -74,7 +74,7 @@ examine() {
         umount $point
         check_filesystem $disk "$type"
         mount $disk $point
-        if [ -e "$SHARE/acknowledged" ] && ! grep -q " $parent/latest$" "$STATE_DIRECTORY/disks"; then
+        if [ -e "$SHARE/acknowledged" ] && ! grep -q " $parent$" "$STATE_DIRECTORY/disks"; then
                 echo "the machine does not remember the disk"
                 exit $broken
         fi
