@@ -1,7 +1,8 @@
 #!/bin/bash
 # power-cut-round.sh TYPE ROUND HEAL [CUT]: in a guest, of power-cuts-lose-nothing.sh: after the last cut, check what is
 # on the disk (/dev/ubda); with HEAL=yes, run a backup and judge it, with "left", leave something to be swept; and if
-# there is a CUT, change the source (on /dev/ubdb, as what the machine remembers) and run a backup whose power is cut:
+# there is a CUT, change the source (on /dev/ubdb, as what the machine remembers) and run a backup whose power is cut.
+# Round 0 makes the disks, and heals nothing.
 #
 #     kill SECONDS                     by the host, after that time
 #     call CALL PATH NUMBER SIDE       by cut-power.c, which throws away all that was not synced
@@ -69,7 +70,7 @@ leave_disk() {
 }
 
 # The journal is replayed by the first mount; only then the check means anything.
-examine() {
+open_and_check_disk() {
         open_disk
         umount $point
         check_filesystem $disk "$type"
@@ -78,7 +79,6 @@ examine() {
                 echo "the machine does not remember the disk"
                 exit $broken
         fi
-        survivors
 }
 
 # survivors [SOURCE SEED]
@@ -136,17 +136,17 @@ luks-*) describe_disk ;;
 esac
 if [ "$round" = 0 ]; then
         make_disks
-        survivors "$source" 0
 else
         set_hour $((round * 2))
         mount /dev/ubdb /mnt/system
-        examine
+        open_and_check_disk
 fi
-case $heals in
-yes) heal ;;
-left) leave ;;
-esac
+if [ "$heals" = yes ]; then
+        survivors
+        heal
+fi
 survivors "$source" $((round + 1))
+[ "$heals" != left ] || leave
 [ $# -gt 0 ] || exit 0
 
 set_hour $((round * 2 + 1))
