@@ -41,12 +41,11 @@ static size_t piece_size(uint64_t left)
         return left < PIECE ? (size_t)left : PIECE;
 }
 
-/* The next stretch of data in @fd at or behind @at, at most up to @size. Nothing there: *from == *to == size. */
-static int find_data(int fd, uint64_t at, uint64_t size, uint64_t *from, uint64_t *to)
+int content_next_data(int fd, uint64_t at, uint64_t size, uint64_t *ret_from, uint64_t *ret_to)
 {
         off_t start = lseek(fd, (off_t)at, SEEK_DATA), end;
 
-        *from = *to = size;
+        *ret_from = *ret_to = size;
         if (start < 0)
                 return errno == ENXIO ? 0 : -errno;
         if ((uint64_t)start >= size)
@@ -54,8 +53,8 @@ static int find_data(int fd, uint64_t at, uint64_t size, uint64_t *from, uint64_
         end = lseek(fd, start, SEEK_HOLE);
         if (end < 0)
                 return -errno;
-        *from = (uint64_t)start;
-        *to = (uint64_t)end < size ? (uint64_t)end : size;
+        *ret_from = (uint64_t)start;
+        *ret_to = (uint64_t)end < size ? (uint64_t)end : size;
         return 0;
 }
 
@@ -130,7 +129,7 @@ static int copy_stretches(struct job *j)
         if (ftruncate(c->to, (off_t)c->size) < 0)
                 return fail(j, CONTENT_SIDE_TO, -errno);
         while (r == 0 && at < c->size) {
-                r = find_data(c->from, at, c->size, &from, &to);
+                r = content_next_data(c->from, at, c->size, &from, &to);
                 if (r < 0)
                         return fail(j, CONTENT_SIDE_FROM, r);
                 r = copy_stretch(j, from, to);
@@ -210,10 +209,10 @@ static int compare_stretches(struct job *j)
         while (r == 0 && at < c->size) {
                 uint64_t from_a, to_a, from_b, to_b, end;
 
-                r = find_data(c->from, at, c->size, &from_a, &to_a);
+                r = content_next_data(c->from, at, c->size, &from_a, &to_a);
                 if (r < 0)
                         return fail(j, CONTENT_SIDE_FROM, r);
-                r = find_data(c->to, at, c->size, &from_b, &to_b);
+                r = content_next_data(c->to, at, c->size, &from_b, &to_b);
                 if (r < 0)
                         return fail(j, CONTENT_SIDE_TO, r);
                 if (from_a <= from_b)

@@ -37,3 +37,9 @@ int content_reflink(int from, int to);
 
 /* Compare the first @size bytes. Return 0 when equal, CONTENT_DIFFERS, or as above. */
 int content_compare(const struct content_config *config, enum content_side *ret_failed);
+
+/*
+ * The next stretch of data in @fd at or behind @at, cut off at @size; what lies before it is a hole. If there is nothing
+ * but a hole both are @size. Return 0 or -errno; lseek(2), SEEK_DATA.
+ */
+int content_next_data(int fd, uint64_t at, uint64_t size, uint64_t *ret_from, uint64_t *ret_to);
