@@ -23,6 +23,8 @@
  *        decide, verify           what has to happen to it
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
  *        links, chains            hard links
+ *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
+ *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved
