@@ -70,7 +70,7 @@ static int table_read(struct table *table, struct err *err)
         r = mnt_table_parse_fstab(table->entries, table->path);
         if (r == 0)
                 return 0;
-        (void)err_usage(err, "cannot read %s: %s", table->path, strerror(r < 0 ? -r : EINVAL));
+        (void)err_usage(err, "cannot read '%s': %s", table->path, strerror(r < 0 ? -r : EINVAL));
         return err->code = r < 0 ? r : -EINVAL;
 }
 
