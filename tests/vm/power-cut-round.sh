@@ -8,6 +8,7 @@
 #     call CALL PATH NUMBER SIDE       by cut-power.c, which throws away all that was not synced
 #     commit CALL PATH NUMBER SIDE     the same, but the journal is written
 #     success                          when the run has reported success
+#     snapshot                         the same, of a snapshot alone, right after somebody else has written to `latest`
 #
 # The calls that $RSB_CUT_NOT names do nothing then. Ends with 3 where a promise is broken, with 4 when a call was not
 # come to.
@@ -43,6 +44,7 @@ make_disks() {
         make_filesystem /dev/ubdb ext4
         mount /dev/ubdb /mnt/system
         mkdir "$source" "$STATE_DIRECTORY"
+        echo steady >"$source/steady"
         (umask 077 && printf secret >/mnt/system/key)
         case $kind in
         luks-*) encrypted_disk /dev/ubda secret "$type" ;;
@@ -162,6 +164,17 @@ call | commit)
         backup RSB_CUT_CALL="$2" RSB_CUT_PATH="$3" RSB_CUT_NUMBER="$4" RSB_CUT_SIDE="$5" RSB_CUT_NOT="$not_done" \
                 "${@:6}"
         [ "$2" = any ] || exit $not_reached
+        acknowledge
+        ;;
+snapshot)
+        options+=(--backup)
+        backup
+        rm "$parent/latest/steady"
+        sync -f "$parent"
+        cp -a "$source/steady" "$parent/latest"
+        touch -r "$source" "$parent/latest"
+        options[-1]=--snapshot
+        backup RSB_CUT_NOT="$not_done"
         acknowledge
         ;;
 success)

@@ -210,6 +210,8 @@ esac
 case $type in
 btrfs | luks-*) ;; # who unmounts has synced when it reports success
 *)
+        cut snapshot
+        notices syncfs snapshot
         notices "syncfs fsync" success
         notices syncfs success
         notices fsync success
