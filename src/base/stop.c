@@ -97,8 +97,8 @@ uint64_t stop_deadline_us(unsigned timeout_s)
         return timeout_s > 0 ? now_us() + (uint64_t)timeout_s * 1000000 : 0;
 }
 
-/* For poll(2): rounded up, or it would be asked again and again in the last millisecond. */
-static int left_ms(uint64_t deadline_us)
+/* Rounded up, or it would be asked again and again in the last millisecond. */
+int stop_left_ms(uint64_t deadline_us)
 {
         uint64_t now = now_us(), left;
 
@@ -113,7 +113,7 @@ int stop_wait(int fd, uint64_t deadline_us, struct err *err)
         struct pollfd watched[] = { { .fd = fd, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
 
         for (;;) {
-                int left = left_ms(deadline_us), r = stop_check(err);
+                int left = stop_left_ms(deadline_us), r = stop_check(err);
 
                 if (r < 0)
                         return r;

@@ -29,6 +29,9 @@ int stop_signal(void);
 /* When @timeout_s seconds from now are over: microseconds of CLOCK_MONOTONIC; 0, never, for a timeout of 0. */
 uint64_t stop_deadline_us(unsigned timeout_s);
 
+/* What is left of it, as poll(2) takes it: milliseconds, -1 for never. */
+int stop_left_ms(uint64_t deadline_us);
+
 enum stop_wait { STOP_WAIT_READY, STOP_WAIT_TIMED_OUT };
 
 /*

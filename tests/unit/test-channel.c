@@ -1,0 +1,177 @@
+/*
+ * A conversation over a socket pair whose buffers are small: both sides talk at once, one of them goes away or falls
+ * silent. The other side is a process of its own.
+ */
+#include "base/err.h"
+#include "scratch.h"
+#include "transfer/channel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { MESSAGES = 400, MESSAGE_SIZE = 50000, SMALL_BUFFER = 8192 };
+
+static struct channel *new_channel(int fd, unsigned timeout_s)
+{
+        const struct channel_config config = {
+                .in_fd = fd,
+                .out_fd = fd,
+                .peer = "other side",
+                .timeout_s = timeout_s,
+                .wire = { .program = "1", .features = WIRE_FEATURE_ZSTD, .level = 1 },
+        };
+        struct err err = { .kind = ERR_NONE };
+        struct channel *c;
+
+        ck_assert_int_eq(channel_new(&c, &config, &err), 0);
+        return c;
+}
+
+static void make_pair(int fds[2])
+{
+        int size = SMALL_BUFFER;
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        for (int i = 0; i < 2; i++)
+                ck_assert_int_eq(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
+static void fill(char *data, int number)
+{
+        for (int i = 0; i < MESSAGE_SIZE; i++)
+                data[i] = (char)(i * number * 31 >> (number % 5));
+}
+
+/* Say much, and hear as much, in whatever order it comes. Return 0, or what has failed. */
+static int talk(int fd)
+{
+        static char data[MESSAGE_SIZE], expected[MESSAGE_SIZE];
+        _cleanup_(channel_freep) struct channel *c = new_channel(fd, 60);
+        struct err err = { .kind = ERR_NONE };
+        struct wire_message m;
+        int heard = 0;
+
+        for (int i = 0; i < MESSAGES; i++) {
+                fill(data, i);
+                if (buf_append(wire_begin(channel_wire(c), (uint8_t)i), data, MESSAGE_SIZE) < 0 ||
+                    wire_end(channel_wire(c), &err) < 0 || channel_send(c, false, &err) < 0)
+                        return 1;
+        }
+        if (channel_send(c, true, &err) < 0)
+                return 2;
+        for (; heard < MESSAGES && channel_receive(c, &m, true, &err) == 1; heard++) {
+                fill(expected, heard);
+                if (m.type != (uint8_t)heard || m.size != MESSAGE_SIZE || memcmp(m.data, expected, m.size) != 0)
+                        return 3;
+        }
+        return heard == MESSAGES ? 0 : 4;
+}
+
+START_TEST(both_sides_may_talk_at_once)
+{
+        int fds[2], status;
+        pid_t child;
+
+        make_pair(fds);
+        child = fork();
+        if (child == 0) {
+                close(fds[0]);
+                _exit(talk(fds[1]));
+        }
+        close(fds[1]);
+        ck_assert_int_eq(talk(fds[0]), 0);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+        close(fds[0]);
+}
+END_TEST
+
+static int failure(struct channel *c, struct err *err)
+{
+        struct wire_message m;
+        int r;
+
+        *err = (struct err){ .kind = ERR_NONE };
+        while ((r = channel_receive(c, &m, true, err)) > 0)
+                continue;
+        return r;
+}
+
+START_TEST(a_peer_that_goes_away_is_told)
+{
+        struct channel *c;
+        struct err err;
+        int fds[2];
+
+        make_pair(fds);
+        c = new_channel(fds[0], 0);
+        /* In the middle of its hello. */
+        ck_assert_int_eq(write(fds[1], "\x89RSBP", 5), 5);
+        close(fds[1]);
+        ck_assert_int_eq(failure(c, &err), -ECONNRESET);
+        ck_assert_str_eq(err.text, "the connection to the other side has ended");
+        err_clear(&err);
+        ck_assert_int_eq(buf_append(wire_begin(channel_wire(c), 1), "x", 1), 0);
+        ck_assert_int_eq(wire_end(channel_wire(c), &err), 0);
+        ck_assert_int_eq(channel_send(c, true, &err), -ECONNRESET);
+        channel_free(c);
+        close(fds[0]);
+}
+END_TEST
+
+START_TEST(silence_has_its_time)
+{
+        struct channel *c;
+        struct err err;
+        int fds[2];
+
+        make_pair(fds);
+        c = new_channel(fds[0], 1);
+        ck_assert_int_eq(failure(c, &err), -ETIMEDOUT);
+        ck_assert_str_eq(err.text, "the other side has been silent for 1 seconds");
+        channel_free(c);
+        close(fds[0]);
+        close(fds[1]);
+}
+END_TEST
+
+START_TEST(asking_without_waiting_does_not_block)
+{
+        struct channel *a, *b;
+        struct wire_message m;
+        struct err err = { .kind = ERR_NONE };
+        int fds[2];
+
+        make_pair(fds);
+        a = new_channel(fds[0], 60);
+        b = new_channel(fds[1], 60);
+        ck_assert_int_eq(channel_receive(a, &m, false, &err), 0);
+        ck_assert_int_eq(buf_append(wire_begin(channel_wire(b), 5), "hello", 5), 0);
+        ck_assert_int_eq(wire_end(channel_wire(b), &err), 0);
+        ck_assert_int_eq(channel_send(b, true, &err), 0);
+        ck_assert_int_eq(channel_receive(a, &m, false, &err), 1);
+        ck_assert_uint_eq(m.type, 5);
+        ck_assert_mem_eq(m.data, "hello", 5);
+        ck_assert_int_eq(channel_receive(a, &m, false, &err), 0);
+        ck_assert_uint_eq(channel_received_bytes(a), channel_sent_bytes(b));
+        channel_free(a);
+        channel_free(b);
+        close(fds[0]);
+        close(fds[1]);
+}
+END_TEST
+
+int main(void)
+{
+        const TTest *const tests[] = {
+                both_sides_may_talk_at_once,
+                a_peer_that_goes_away_is_told,
+                silence_has_its_time,
+                asking_without_waiting_does_not_block,
+        };
+
+        signal(SIGPIPE, SIG_IGN);
+        return scratch_run("channel", tests, ARRAY_SIZE(tests));
+}
