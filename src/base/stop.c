@@ -13,6 +13,8 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+enum { NAP_MS = 200 };
+
 static int signal_fd = -1;
 static atomic_int requested_by;
 static _Thread_local bool is_main_thread;
@@ -108,16 +110,20 @@ int stop_left_ms(uint64_t deadline_us)
         return left < INT_MAX ? (int)left : INT_MAX;
 }
 
-int stop_wait(int fd, uint64_t deadline_us, struct err *err)
+int stop_wait_for(int fd, short events, uint64_t deadline_us, struct err *err)
 {
-        struct pollfd watched[] = { { .fd = fd, .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
+        /* What arrived in the signalfd is for the main thread to take: others would only see it again and again. */
+        struct pollfd watched[] = { { .fd = fd, .events = events },
+                                    { .fd = is_main_thread ? signal_fd : -1, .events = POLLIN } };
 
         for (;;) {
-                int left = stop_left_ms(deadline_us), r = stop_check(err);
+                int left = stop_left_ms(deadline_us), r = stop_check(err), nap = left;
 
                 if (r < 0)
                         return r;
-                if (poll(watched, ARRAY_SIZE(watched), left) < 0 && errno != EINTR)
+                if (!is_main_thread && (left < 0 || left > NAP_MS))
+                        nap = NAP_MS;
+                if (poll(watched, ARRAY_SIZE(watched), nap) < 0 && errno != EINTR)
                         return err_run(err, -errno, "wait", NULL);
                 r = stop_check(err);
                 if (r < 0)
@@ -127,4 +133,9 @@ int stop_wait(int fd, uint64_t deadline_us, struct err *err)
                 if (left == 0)
                         return STOP_WAIT_TIMED_OUT;
         }
+}
+
+int stop_wait(int fd, uint64_t deadline_us, struct err *err)
+{
+        return stop_wait_for(fd, POLLIN, deadline_us, err);
 }

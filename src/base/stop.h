@@ -41,5 +41,11 @@ enum stop_wait { STOP_WAIT_READY, STOP_WAIT_TIMED_OUT };
  */
 int stop_wait(int fd, uint64_t deadline_us, struct err *err);
 
+/*
+ * The same on any thread and for any @events of poll(2). The main thread notices a stop at once, others within a fifth
+ * of a second.
+ */
+int stop_wait_for(int fd, short events, uint64_t deadline_us, struct err *err);
+
 /* If a stop is requested fill @err (kind ERR_RUN) and return -ECANCELED, else 0. On the main thread polls first. */
 int stop_check(struct err *err);

@@ -5,9 +5,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/prompt.h"
 #include "base/secret.h"
 #include "storage/ask.h"
-#include "storage/prompt.h"
 
 #include <fcntl.h>
 #include <limits.h>

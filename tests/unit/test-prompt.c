@@ -1,5 +1,5 @@
 /* A question on the terminal: nothing that is typed is shown, and the terminal is given back as it was. */
-#include "storage/prompt.h"
+#include "base/prompt.h"
 #include "terminal.h"
 
 static int ask(struct secret *ret, struct err *err)
@@ -42,6 +42,29 @@ START_TEST(a_line_is_taken_as_it_was_typed)
         expect_answer("by the enter key\r", "by the enter key");
         expect_answer(" \xff\xc3\xa4\t \n", " \xff\xc3\xa4\t ");
         expect_answer("\n", "");
+}
+END_TEST
+
+static int ask_openly(struct secret *ret, struct err *err)
+{
+        return prompt_line(ret, "Really?", 0, err);
+}
+
+START_TEST(what_is_no_secret_is_shown)
+{
+        struct terminal_result result;
+        struct terminal t;
+
+        terminal_open(&t);
+        terminal_start(&t, ask_openly);
+        terminal_expect(&t, "Really? ");
+        ck_assert(terminal_echoes(&t));
+        terminal_type(&t, "yes\n");
+        terminal_finish(&t, &result);
+        ck_assert_int_eq(result.outcome, PROMPT_ANSWERED);
+        ck_assert_uint_eq(result.size, 3);
+        ck_assert_str_eq(strstr(t.shown, "Really? "), "Really? yes\r\n");
+        terminal_close(&t);
 }
 END_TEST
 
@@ -269,6 +292,7 @@ int main(void)
 {
         const TTest *const tests[] = {
                 a_line_is_taken_as_it_was_typed,
+                what_is_no_secret_is_shown,
                 keys_edit_the_line,
                 keys_that_would_leave_the_terminal_without_echo_do_nothing,
                 ctrl_d_alone_cancels,

@@ -2,7 +2,7 @@
  * The terminal stays in its mode for lines: the kernel edits them, so that what is half typed is in its memory and not
  * in ours, and when echo is off it wipes its own copy of a line that was read (n_tty, from Linux 5.12 on).
  */
-#include "storage/prompt.h"
+#include "base/prompt.h"
 
 #include "base/err.h"
 #include "base/log.h"
@@ -16,7 +16,7 @@
 enum { LINE_SIZE_MAX = 4096 };
 
 struct terminal {
-        bool is_changed;
+        bool is_changed, is_hidden;
         struct termios before;
 };
 
@@ -25,9 +25,12 @@ bool prompt_is_possible(void)
         return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
-static struct termios silent_mode(struct termios mode)
+static struct termios asking_mode(struct termios mode, bool is_hidden)
 {
-        mode.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+        if (is_hidden)
+                mode.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+        else
+                mode.c_lflag |= ECHO;
         mode.c_lflag |= ICANON | ISIG;
         /* Some program may have left it in a mode in which the Enter key ends no line, or bytes are changed. */
         mode.c_iflag &= ~(tcflag_t)(IGNCR | INLCR | ISTRIP | PARMRK);
@@ -38,28 +41,29 @@ static struct termios silent_mode(struct termios mode)
 }
 
 /* No waiting until all output is shown (TCSADRAIN): it may be held by ctrl-S, for ever. */
-static int hide_typing(struct terminal *t, struct err *err)
+static int change_mode(struct terminal *t, struct err *err)
 {
         struct termios mode;
 
         if (tcgetattr(STDIN_FILENO, &t->before) < 0)
                 return err_run(err, -errno, "ask on the terminal", NULL);
-        mode = silent_mode(t->before);
+        mode = asking_mode(t->before, t->is_hidden);
         if (tcsetattr(STDIN_FILENO, TCSANOW, &mode) < 0)
-                return err_run(err, -errno, "turn off the terminal's echo", NULL);
+                return err_run(err, -errno, "set the terminal's mode", NULL);
         t->is_changed = true;
         (void)tcflush(STDIN_FILENO, TCIFLUSH);
         return 0;
 }
 
-static void show_typing(struct terminal *t)
+static void restore_mode(struct terminal *t)
 {
         if (!t->is_changed)
                 return;
         /* Half a passphrase, or what was pasted behind it, must not become a shell's command. */
         (void)tcflush(STDIN_FILENO, TCIFLUSH);
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
-        fputs("\n", stderr);
+        if (t->is_hidden)
+                fputs("\n", stderr);
         fflush(stderr);
 }
 
@@ -99,15 +103,15 @@ static int read_line(struct secret *answer, uint64_t deadline_us, struct err *er
         }
 }
 
-int prompt_secret(struct secret *ret, const char *question, unsigned timeout_s, struct err *err)
+static int ask(struct secret *ret, const char *question, bool is_hidden, unsigned timeout_s, struct err *err)
 {
         _cleanup_(secret_deinit) struct secret answer = { .data = NULL };
-        _cleanup_(show_typing) struct terminal terminal = { .is_changed = false };
+        _cleanup_(restore_mode) struct terminal terminal = { .is_hidden = is_hidden };
         int r;
 
         if (secret_init(&answer, LINE_SIZE_MAX) < 0)
                 return err_oom(err);
-        r = hide_typing(&terminal, err);
+        r = change_mode(&terminal, err);
         if (r < 0)
                 return r;
         show_question(question);
@@ -117,4 +121,14 @@ int prompt_secret(struct secret *ret, const char *question, unsigned timeout_s, 
                 answer = (struct secret){ .data = NULL };
         }
         return r;
+}
+
+int prompt_secret(struct secret *ret, const char *question, unsigned timeout_s, struct err *err)
+{
+        return ask(ret, question, true, timeout_s, err);
+}
+
+int prompt_line(struct secret *ret, const char *question, unsigned timeout_s, struct err *err)
+{
+        return ask(ret, question, false, timeout_s, err);
 }

@@ -1,4 +1,4 @@
-/* A question on the terminal whose answer is not shown. */
+/* Questions on the terminal, with and without showing what is typed. */
 #pragma once
 
 #include "base/util.h"
@@ -25,3 +25,6 @@ bool prompt_is_possible(void);
  * empty line is an answer too.
  */
 int prompt_secret(struct secret *ret, const char *question, unsigned timeout_s, struct err *err);
+
+/* The same, and what is typed is shown: for what is no secret. */
+int prompt_line(struct secret *ret, const char *question, unsigned timeout_s, struct err *err);
