@@ -25,6 +25,13 @@
  *        links, chains            hard links
  *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
  *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
+ *        ssh/                     sessions: commands and connections on other machines (libssh)
+ *          ssh                      connecting, jump hosts, running a command; how it ended
+ *          ssh_config, ssh_words, ssh_keywords, ssh_settle, ssh_patterns, ssh_tokens, ssh_reader   ssh_config(5)
+ *          ssh_tcp, ssh_link        the way to the server; a session that does not block
+ *          ssh_hostkey, ssh_known   who it is
+ *          ssh_auth, ssh_identity, ssh_keyring   who we are
+ *          ssh_bridge               the thread between a channel and a descriptor
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved
@@ -35,9 +42,9 @@
  *        share                    runs that use one disk
  *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
- *        keyfile, passphrase, prompt, ask   its key: files, credentials, the terminal, password agents
+ *        keyfile, passphrase, ask   its key: files, credentials, the terminal, password agents
  *        device, fstab, mounted, holders    finding, mounting, unmounting; who keeps it busy
- *      base/                err, report, log, stop, buf, arena, memory, secret, path, fd, ini, privileges
+ *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once
  *        mount                    what is mounted where

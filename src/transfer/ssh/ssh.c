@@ -1,0 +1,502 @@
+/*
+ * A session is made in this order: configuration, jump hosts (each a session of its own, the next one within it), TCP,
+ * key exchange, host key, login. libssh never waits: what it cannot finish is waited for here, where a stop is noticed.
+ */
+#include "transfer/ssh/ssh.h"
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/prompt.h"
+#include "transfer/ssh/ssh_auth.h"
+#include "transfer/ssh/ssh_bridge.h"
+#include "transfer/ssh/ssh_config.h"
+#include "transfer/ssh/ssh_hostkey.h"
+#include "transfer/ssh/ssh_keyring.h"
+#include "transfer/ssh/ssh_link.h"
+#include "transfer/ssh/ssh_reader.h"
+#include "transfer/ssh/ssh_tcp.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#endif
+
+enum { JUMPS_DEEP_MAX = 8, CONNECT_TIMEOUT_S = 30, PATIENCE_S = 60, SSH_PORT = 22, SHOWN_MAX = 200 };
+
+struct ssh {
+        struct ssh *jump; /* the session that this one is within, or NULL */
+        struct ssh_config *config;
+        struct ssh_wishes wishes;
+        char *name;
+        struct ssh_link link;
+        ino_t inode; /* of link.fd */
+        struct ssh_keyring *keyring;
+        ssh_channel channel;
+        struct ssh_bridge *bridge;
+        unsigned alive_interval_s, dead_after_s;
+};
+
+/* ---- the configuration ---- */
+
+/* Whose files are read: $HOME where it is set, as everywhere in this program. */
+static int fill_in_query(struct ssh_config_query *q, const struct ssh_target *target, char *host_name, size_t size,
+                         struct err *err)
+{
+        const struct passwd *user = getpwuid(getuid());
+        const char *home = getenv("HOME");
+
+        if (!user)
+                return err_runf(err, -ENOENT, "the user with number %u has no name, so SSH has none to log in with",
+                                (unsigned)getuid());
+        if (gethostname(host_name, size) < 0)
+                return err_run(err, -errno, "find the name of this machine", NULL);
+        host_name[size - 1] = '\0';
+        *q = (struct ssh_config_query){ .host = target->host,
+                                        .user = target->user,
+                                        .port = target->port,
+                                        .local_user = user->pw_name,
+                                        .home = home && *home == '/' ? home : user->pw_dir,
+                                        .local_host = host_name,
+                                        .uid = (unsigned)getuid() };
+        return 0;
+}
+
+static int read_config(struct ssh *s, const struct ssh_target *target, struct err *err)
+{
+        struct ssh_reader files = { .user_file = NULL };
+        struct ssh_config_reader reader = { &files, ssh_reader_open, ssh_reader_environment };
+        _cleanup_(freep) char *user_file = NULL;
+        struct ssh_config_query q;
+        char host_name[256];
+        int r = fill_in_query(&q, target, host_name, sizeof(host_name), err);
+
+        if (r < 0)
+                return r;
+        user_file = path_join(q.home, ".ssh/config");
+        if (!user_file)
+                return err_oom(err);
+        q.user_file = s->wishes.config_file ? s->wishes.config_file : user_file;
+        q.system_file = s->wishes.config_file ? NULL : "/etc/ssh/ssh_config";
+        files.user_file = s->wishes.config_file ? NULL : user_file;
+        return ssh_config_resolve(&s->config, &q, &reader, err);
+}
+
+static int make_name(struct ssh *s, const struct ssh_target *target, struct err *err)
+{
+        const struct ssh_config *c = s->config;
+        char user[SHOWN_MAX], host[SHOWN_MAX], port[16] = "";
+        bool is_address = strchr(target->host, ':');
+
+        path_show(NULL, c->user, user, sizeof(user));
+        path_show(NULL, target->host, host, sizeof(host));
+        if (c->port != SSH_PORT)
+                snprintf(port, sizeof(port), ":%u", c->port);
+        if (asprintf(&s->name, is_address ? "%s@[%s]%s" : "%s@%s%s", user, host, port) < 0)
+                s->name = NULL;
+        return s->name ? 0 : err_oom(err);
+}
+
+/* One word asked for and not answered is enough for a timeout that the user gave; see ssh_bridge.h. */
+static void set_deadlines(struct ssh *s)
+{
+        const struct ssh_config *c = s->config;
+
+        if (s->wishes.timeout_s > 0) {
+                s->dead_after_s = s->wishes.timeout_s > 1 ? s->wishes.timeout_s : 2;
+                s->alive_interval_s = (s->dead_after_s + 3) / 4;
+        } else if (c->alive_interval_s > 0 && c->alive_interval_s < INT32_MAX / 1000 / (c->alive_count_max + 1)) {
+                s->alive_interval_s = c->alive_interval_s;
+                s->dead_after_s = c->alive_interval_s * (c->alive_count_max + 1);
+                if (c->alive_count_max == 0)
+                        s->dead_after_s = 2 * c->alive_interval_s;
+        }
+        s->link.patience_s = s->dead_after_s > 0 ? s->dead_after_s : PATIENCE_S;
+}
+
+/* ---- reaching the server ---- */
+
+static int open_at(struct ssh **ret, const struct ssh_target *target, struct ssh *via, const struct ssh_wishes *wishes,
+                   unsigned depth, struct err *err);
+
+/* The jump hosts of @s, one within the other; the first is reached as its own configuration says. */
+static int open_jumps(struct ssh *s, unsigned depth, struct err *err)
+{
+        const struct ssh_config_list *jumps = &s->config->jumps;
+
+        if (jumps->count > 0 && depth == JUMPS_DEEP_MAX) {
+                err_runf(err, -ELOOP, "cannot connect to %s: ProxyJump leads from one host to the next without end",
+                         s->name);
+                return err_hint(err, "the jump host needs 'ProxyJump none' before a 'Host *' that names it");
+        }
+        for (size_t i = 0; i < jumps->count; i++) {
+                _cleanup_(freep) char *user = NULL, *host = NULL;
+                struct ssh_wishes wishes = { .timeout_s = s->wishes.timeout_s, .config_file = s->wishes.config_file };
+                struct ssh_target target;
+                struct ssh *via = TAKE(s->jump);
+                unsigned port;
+                int r = ssh_config_split_jump(jumps->items[i], &user, &host, &port);
+
+                if (r < 0) {
+                        ssh_close(via);
+                        return err_run(err, r, "understand the jump host", jumps->items[i]);
+                }
+                target = (struct ssh_target){ .user = user, .host = host, .port = port };
+                r = open_at(&s->jump, &target, via, &wishes, depth + 1, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int reach(struct ssh *s, struct err *err)
+{
+        const struct ssh_config *c = s->config;
+        struct ssh_tcp_target target = { .host = c->host_name,
+                                         .port = c->port,
+                                         .family = c->family,
+                                         .bind_address = c->bind_address,
+                                         .timeout_s = c->connect_timeout_s ? c->connect_timeout_s : CONNECT_TIMEOUT_S,
+                                         .dead_after_s = s->dead_after_s };
+        struct stat st;
+        int r;
+
+        if (s->jump) {
+                r = ssh_forward(s->jump, c->host_name, c->port, &s->link.fd, err);
+        } else {
+                r = ssh_tcp_connect(&target, err);
+                s->link.fd = r < 0 ? -1 : r;
+        }
+        if (r >= 0)
+                s->inode = fstat(s->link.fd, &st) < 0 ? 0 : st.st_ino;
+        return r < 0 ? r : 0;
+}
+
+/* ---- the session ---- */
+
+/* Where the CPU knows AES it is twice as fast as ChaCha20; where it does not, slower, and not safe from timing. */
+static const char *standard_ciphers(void)
+{
+        bool has_aes = false;
+
+#if defined(__x86_64__) || defined(__i386__)
+        has_aes = __builtin_cpu_supports("aes");
+#elif defined(__aarch64__)
+        has_aes = getauxval(AT_HWCAP) & HWCAP_AES;
+#endif
+        return has_aes ? "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,"
+                         "aes192-ctr,aes128-ctr"
+                       : "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,"
+                         "aes192-ctr,aes128-ctr";
+}
+
+/* What a libssh does not know of these it leaves out. */
+#define STANDARD_KEX                                                                                         \
+        "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256," \
+        "curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"             \
+        "diffie-hellman-group18-sha512,diffie-hellman-group16-sha512,diffie-hellman-group-exchange-sha256,"  \
+        "diffie-hellman-group14-sha256"
+#define STANDARD_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
+#define STANDARD_SIGNATURES                                                                       \
+        "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"              \
+        "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"      \
+        "sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,"        \
+        "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519,"        \
+        "ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,sk-ssh-ed25519@openssh.com," \
+        "sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+
+/* A list of algorithms for one option, or for both directions' two. */
+static int set_algorithms(struct ssh *s, const char *keyword, const char *wanted, const char *standard,
+                          const enum ssh_options_e *options, size_t count, struct err *err)
+{
+        _cleanup_(freep) char *list = ssh_config_algorithms(wanted, standard);
+        char shown[SHOWN_MAX];
+
+        if (!list)
+                return err_oom(err);
+        for (size_t i = 0; i < count; i++) {
+                if (ssh_options_set(s->link.session, options[i], list) < 0) {
+                        path_show(NULL, list, shown, sizeof(shown));
+                        return err_usage(err, "ssh_config: %s for %s: there is nothing in it that is known: '%s'",
+                                         keyword, s->name, shown);
+                }
+        }
+        return 0;
+}
+
+static int set_all_algorithms(struct ssh *s, struct err *err)
+{
+        static const enum ssh_options_e ciphers[] = { SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C },
+                                        macs[] = { SSH_OPTIONS_HMAC_C_S, SSH_OPTIONS_HMAC_S_C },
+                                        kex[] = { SSH_OPTIONS_KEY_EXCHANGE },
+                                        signatures[] = { SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES },
+                                        host_keys[] = { SSH_OPTIONS_HOSTKEYS };
+        const struct ssh_config *c = s->config;
+        _cleanup_(freep) char *known = NULL;
+        int r = set_algorithms(s, "Ciphers", c->ciphers, standard_ciphers(), ciphers, ARRAY_SIZE(ciphers), err);
+
+        if (r == 0 && c->macs)
+                r = set_algorithms(s, "MACs", c->macs, STANDARD_MACS, macs, ARRAY_SIZE(macs), err);
+        if (r == 0 && c->kex_algorithms)
+                r = set_algorithms(s, "KexAlgorithms", c->kex_algorithms, STANDARD_KEX, kex, ARRAY_SIZE(kex), err);
+        if (r == 0 && c->accepted_algorithms)
+                r = set_algorithms(s, "PubkeyAcceptedAlgorithms", c->accepted_algorithms, STANDARD_SIGNATURES,
+                                   signatures, ARRAY_SIZE(signatures), err);
+        if (r == 0)
+                r = ssh_hostkey_algorithms(&known, &s->link, err);
+        return r < 0 ? r : set_algorithms(s, "HostKeyAlgorithms", known, "", host_keys, ARRAY_SIZE(host_keys), err);
+}
+
+/* Its known_hosts files are none: it takes no notice of "@revoked". */
+static int set_options(struct ssh *s, struct err *err)
+{
+        ssh_session session = s->link.session;
+        const struct ssh_config *c = s->config;
+        bool no_config = false;
+        uint32_t rekey_s = c->rekey_time_s;
+
+        if (ssh_options_set(session, SSH_OPTIONS_PROCESS_CONFIG, &no_config) < 0 ||
+            ssh_options_set(session, SSH_OPTIONS_HOST, c->host_name) < 0 ||
+            ssh_options_set(session, SSH_OPTIONS_PORT, &c->port) < 0 ||
+            ssh_options_set(session, SSH_OPTIONS_USER, c->user) < 0 ||
+            ssh_options_set(session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null") < 0 ||
+            ssh_options_set(session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null") < 0 ||
+            (c->rekey_bytes > 0 && ssh_options_set(session, SSH_OPTIONS_REKEY_DATA, &c->rekey_bytes) < 0) ||
+            (rekey_s > 0 && ssh_options_set(session, SSH_OPTIONS_REKEY_TIME, &rekey_s) < 0))
+                return ssh_link_error(&s->link, "set options for", err);
+        return set_all_algorithms(s, err);
+}
+
+static int exchange_keys(struct ssh *s, struct err *err)
+{
+        struct ssh_link link = s->link;
+        int rc, r;
+
+        if (s->config->connect_timeout_s > 0)
+                link.patience_s = s->config->connect_timeout_s;
+        ssh_set_blocking(s->link.session, 0);
+        while ((rc = ssh_connect(s->link.session)) == SSH_AGAIN) {
+                r = ssh_link_wait(&link, "connect to", err);
+                if (r < 0)
+                        return r;
+        }
+        return rc == SSH_OK ? 0 : ssh_link_error(&s->link, "connect to", err);
+}
+
+static int log_in(struct ssh *s, struct err *err)
+{
+        int r;
+
+        s->link.session = ssh_new();
+        if (!s->link.session)
+                return err_oom(err);
+        r = set_options(s, err);
+        if (r == 0)
+                r = reach(s, err);
+        if (r < 0)
+                return r;
+        if (ssh_options_set(s->link.session, SSH_OPTIONS_FD, &s->link.fd) < 0)
+                return ssh_link_error(&s->link, "connect to", err);
+        r = exchange_keys(s, err);
+        if (r == 0)
+                r = ssh_hostkey_check(&s->link, err);
+        return r < 0 ? r : ssh_auth_login(&s->link, &s->keyring, err);
+}
+
+static int open_at(struct ssh **ret, const struct ssh_target *target, struct ssh *via, const struct ssh_wishes *wishes,
+                   unsigned depth, struct err *err)
+{
+        _cleanup_(ssh_closep) struct ssh *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s) {
+                ssh_close(via);
+                return err_oom(err);
+        }
+        s->jump = via;
+        s->link.fd = -1;
+        if (wishes)
+                s->wishes = *wishes;
+        r = read_config(s, target, err);
+        if (r == 0)
+                r = make_name(s, target, err);
+        if (r < 0)
+                return r;
+        set_deadlines(s);
+        s->link.config = s->config;
+        s->link.host = target->host;
+        s->link.name = s->name;
+        s->link.may_ask = !s->config->batch_mode && prompt_is_possible();
+        if (!via)
+                r = open_jumps(s, depth, err);
+        if (r == 0)
+                r = log_in(s, err);
+        if (r < 0)
+                return r;
+        *ret = TAKE(s);
+        return 0;
+}
+
+int ssh_open(struct ssh **ret, const struct ssh_target *target, const struct ssh_wishes *wishes, struct err *err)
+{
+        return open_at(ret, target, NULL, wishes, 0, err);
+}
+
+const char *ssh_name(const struct ssh *s)
+{
+        return s->name;
+}
+
+/* ---- the channel ---- */
+
+static int start_bridge(struct ssh *s, int *ret_fd, struct err *err)
+{
+        return ssh_bridge_start(&s->bridge,
+                                &(struct ssh_bridge_config){ .session = s->link.session,
+                                                             .channel = s->channel,
+                                                             .fd = s->link.fd,
+                                                             .alive_interval_ms = s->alive_interval_s * 1000,
+                                                             .dead_after_ms = s->dead_after_s * 1000,
+                                                             .hear = s->wishes.hear,
+                                                             .context = s->wishes.context },
+                                ret_fd, err);
+}
+
+static int new_channel(struct ssh *s, struct err *err)
+{
+        if (s->channel)
+                return err_runf(err, -EBUSY, "the connection to %s is in use", s->name);
+        s->channel = ssh_channel_new(s->link.session);
+        return s->channel ? 0 : err_oom(err);
+}
+
+int ssh_execute(struct ssh *s, const char *command, int *ret_fd, struct err *err)
+{
+        int rc, r = new_channel(s, err);
+
+        while (r == 0 && (rc = ssh_channel_open_session(s->channel)) != SSH_OK)
+                r = rc == SSH_AGAIN ? ssh_link_wait(&s->link, "open a channel to", err)
+                                    : ssh_link_error(&s->link, "open a channel to", err);
+        while (r == 0 && (rc = ssh_channel_request_exec(s->channel, command)) != SSH_OK)
+                r = rc == SSH_AGAIN ? ssh_link_wait(&s->link, "run a command on", err)
+                                    : ssh_link_error(&s->link, "run a command on", err);
+        return r < 0 ? r : start_bridge(s, ret_fd, err);
+}
+
+int ssh_forward(struct ssh *s, const char *host, unsigned port, int *ret_fd, struct err *err)
+{
+        char what[SHOWN_MAX + 64], shown[SHOWN_MAX];
+        int rc, r = new_channel(s, err);
+
+        path_show(NULL, host, shown, sizeof(shown));
+        snprintf(what, sizeof(what), "reach %s port %u by way of", shown, port);
+        while (r == 0 && (rc = ssh_channel_open_forward(s->channel, host, (int)port, "127.0.0.1", 0)) != SSH_OK)
+                r = rc == SSH_AGAIN ? ssh_link_wait(&s->link, what, err) : ssh_link_error(&s->link, what, err);
+        return r < 0 ? r : start_bridge(s, ret_fd, err);
+}
+
+/* ---- the end ---- */
+
+static const char *last_line(const char *said)
+{
+        const char *newline = strrchr(said, '\n');
+
+        return newline ? newline + 1 : said;
+}
+
+static enum ssh_end_kind kind_of(const struct ssh_bridge_end *end)
+{
+        if (*end->why)
+                return SSH_END_LOST;
+        if (*end->signal)
+                return SSH_END_SIGNAL;
+        if (end->status < 0)
+                return SSH_END_CLOSED;
+        if (end->status == 127)
+                return SSH_END_NO_COMMAND;
+        /* What Debian's and util-linux' nologin print; it exits with 1. */
+        if (end->status == 1 && strstr(end->head, "This account is currently not available"))
+                return SSH_END_NO_LOGIN;
+        return SSH_END_STATUS;
+}
+
+static void tell(struct ssh_end *ret, const struct ssh *s, const struct ssh_bridge_end *end)
+{
+        size_t size = sizeof(ret->text), used;
+
+        switch (ret->kind) {
+        case SSH_END_LOST:
+                snprintf(ret->text, size, "%s: the connection was lost: %s", s->name, end->why);
+                break;
+        case SSH_END_SIGNAL:
+                snprintf(ret->text, size, "%s: the command was killed by signal %s", s->name, end->signal);
+                break;
+        case SSH_END_CLOSED:
+                snprintf(ret->text, size, "%s: the connection was closed", s->name);
+                break;
+        case SSH_END_NO_COMMAND:
+                snprintf(ret->text, size, "%s: the command is not there (status 127)", s->name);
+                break;
+        case SSH_END_NO_LOGIN:
+                snprintf(ret->text, size, "%s: the account may not run commands (nologin)", s->name);
+                break;
+        default:
+                snprintf(ret->text, size, "%s: the command ended with status %d", s->name, ret->status);
+                break;
+        }
+        used = strlen(ret->text);
+        if (!*end->said || size - used < 8)
+                return;
+        memcpy(ret->text + used, ": ", 3);
+        path_show(NULL, last_line(end->said), ret->text + used + 2, size - used - 2);
+}
+
+int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct err *err)
+{
+        struct ssh_bridge_end end;
+        int r = ssh_bridge_wait(s->bridge, timeout_s, &end, err);
+
+        if (r < 0)
+                return r;
+        *ret = (struct ssh_end){ .kind = SSH_END_RUNNING, .status = -1 };
+        if (r == SSH_BRIDGE_STILL_RUNNING) {
+                snprintf(ret->text, sizeof(ret->text), "%s: the command has not ended within %u s", s->name, timeout_s);
+                return 0;
+        }
+        ret->kind = kind_of(&end);
+        ret->status = end.status;
+        _Static_assert(sizeof(ret->said) == sizeof(end.said), "one is copied to the other");
+        memcpy(ret->said, end.said, sizeof(ret->said));
+        tell(ret, s, &end);
+        return 0;
+}
+
+/* Since 0.10 libssh says that a descriptor it was given is not its own, and closes it with the session all the same. */
+static void close_socket(const struct ssh *s)
+{
+        struct stat st;
+
+        if (s->link.fd >= 0 && fstat(s->link.fd, &st) == 0 && st.st_ino == s->inode)
+                fd_close(s->link.fd);
+}
+
+struct ssh *ssh_close(struct ssh *s)
+{
+        if (!s)
+                return NULL;
+        s->bridge = ssh_bridge_stop(s->bridge);
+        if (s->link.session) {
+                ssh_disconnect(s->link.session);
+                ssh_free(s->link.session);
+        }
+        close_socket(s);
+        ssh_keyring_close(s->keyring);
+        ssh_close(s->jump);
+        ssh_config_free(s->config);
+        free(s->name);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,122 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# What the tests of SSH share: servers of their own on the loopback, and the probe (tests/unit/ssh-probe.c), below which
+# nothing may be executed. Source it behind lib.sh.
+#
+#     start_sshd NAME [LINE...]      a server with a host key and a port of its own, $port and $pid_file; LINEs go first
+#     probe [OPTIONS] run TARGET COMMAND
+#     start_probe ...                the same in the background
+need ssh-keygen ssh-keyscan
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
+[ -x "$sshd" ] || skip "needs sshd"
+[ -n "${RSB_SSH_PROBE:-}" ] || skip "RSB_SSH_PROBE does not name the probe"
+user=$(id -un)
+keys=$tmp/keys
+mkdir -m 700 "$keys" "$HOME/.ssh"
+unset SSH_AUTH_SOCK
+sshd_files=()
+
+probe() {
+        if [ "$(basename "${RSB:-}")" = executes-nothing ]; then
+                RSB_PROGRAM=$RSB_SSH_PROBE "$RSB" "$@"
+        else
+                "$RSB_SSH_PROBE" "$@"
+        fi
+}
+export -f probe
+
+# In the background, as $probe_pid, with its own process and no input; it speaks to $tmp/out and $tmp/err.
+start_probe() {
+        if [ "$(basename "${RSB:-}")" = executes-nothing ]; then
+                RSB_PROGRAM=$RSB_SSH_PROBE "$RSB" "$@" <"${input:-/dev/null}" >"$tmp/out" 2>"$tmp/err" &
+        else
+                "$RSB_SSH_PROBE" "$@" <"${input:-/dev/null}" >"$tmp/out" 2>"$tmp/err" &
+        fi
+        probe_pid=$!
+}
+export RSB_SSH_PROBE RSB
+
+stop_sshds() {
+        local file pid
+
+        for file in "${sshd_files[@]}"; do
+                [ -f "$file" ] || continue
+                pid=$(cat "$file")
+                # Its sessions have process groups of their own; they end when their connection does.
+                kill -CONT "$pid" 2>/dev/null || true
+                kill "$pid" 2>/dev/null || true
+        done
+        [ -z "${SSH_AGENT_PID:-}" ] || kill "$SSH_AGENT_PID" 2>/dev/null || true
+}
+trap 'status=$?; stop_sshds; (exit "$status"); clean_up' EXIT
+
+free_port() {
+        "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+new_key() {
+        ssh-keygen -q -t "${2:-ed25519}" -N "${3:-}" -C '' -f "$1"
+}
+
+# It goes into the background by itself, when it listens.
+start_sshd() {
+        local name=$1
+        shift
+
+        port=$(free_port)
+        pid_file=$tmp/$name.pid
+        [ -f "$keys/host-$name" ] || new_key "$keys/host-$name"
+        touch "$tmp/$name.authorized"
+        {
+                printf '%s\n' "$@"
+                cat <<END
+Port $port
+ListenAddress 127.0.0.1
+ListenAddress ::1
+HostKey $keys/host-$name
+PidFile $pid_file
+AuthorizedKeysFile $tmp/$name.authorized
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+LogLevel VERBOSE
+MaxStartups 100
+Subsystem sftp internal-sftp
+END
+        } >"$tmp/$name.conf"
+        if is_root; then
+                mkdir -p /run/sshd
+        fi
+        "$sshd" -f "$tmp/$name.conf" -E "$tmp/$name.log" || fail "sshd does not start: $(cat "$tmp/$name.log")"
+        sshd_files+=("$pid_file")
+}
+
+# known NAME [FILE]: a line for the server at $port.
+known() {
+        printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1-2 "$keys/host-$1.pub")" >>"${2:-$HOME/.ssh/known_hosts}"
+}
+
+# config LINE...: all of ~/.ssh/config.
+config() {
+        printf '%s\n' "$@" >"$HOME/.ssh/config"
+}
+
+# says TEXT: the last expect_status said so on standard error.
+says() {
+        grep -qF -- "$1" "$tmp/err" && return
+        cat "$tmp/err" >&2
+        fail "it does not say: $1"
+}
+
+says_nothing_of() {
+        ! grep -qF -- "$1" "$tmp/err" || fail "it says: $(cat "$tmp/err")"
+}
+
+prints() {
+        [ "$(cat "$tmp/out")" = "$1" ] || fail "it prints '$(cat "$tmp/out")' instead of '$1'"
+}
+
+# on_terminal [EXPECTED ANSWER]... -- COMMAND...
+on_terminal() {
+        "$PYTHON" "$here/on-terminal.py" "$@"
+}
