@@ -365,8 +365,8 @@ static int judge(struct delta_apply *a)
         XXH128_canonical_t digest;
         int r;
 
-        if (a->at != a->end || a->region < a->region_count || (a->region_count > 0 && !a->is_second) ||
-            (!a->is_second && a->at != a->config.size) || delta_get64(a->trailer) != a->config.size)
+        /* Had there been another part to come, the position would be at its beginning. */
+        if (a->at != a->end || (a->region_count > 0 && !a->is_second) || delta_get64(a->trailer) != a->config.size)
                 return -EPROTO;
         a->result_size = 0;
         r = grow(a, a->config.size);

@@ -302,7 +302,7 @@ static void differs(struct delta_make *m, const char *data, size_t size)
                 delta_emit_data(&m->emit, m->at, data, size);
 }
 
-/* How much from here on is a hole, in whole blocks or up to the end. What cannot be found out is data. */
+/* How much from here on is a hole, in whole blocks. What cannot be found out is data. */
 static uint64_t hole_size(struct delta_make *m)
 {
         const struct delta_make_config *c = &m->config;
@@ -318,7 +318,7 @@ static uint64_t hole_size(struct delta_make *m)
         /* That a file ends in a hole could also be that it has become shorter. */
         if (m->data_from == c->size && lseek(c->fd, 0, SEEK_END) < (off_t)c->size)
                 return 0;
-        return m->data_from == c->size ? c->size - m->at : delta_round_down(m->data_from - m->at, m->header.block);
+        return delta_round_down(m->data_from - m->at, m->header.block);
 }
 
 static void leave_hole(struct delta_make *m, uint64_t size)

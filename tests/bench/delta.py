@@ -115,6 +115,7 @@ def main():
     parser.add_argument("--size", type=float, default=4, help="GiB")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--filesystem", default="xfs", choices=["xfs", "btrfs"])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     options = parser.parse_args()
     machine, size, noise = measure.Machine(), int(options.size * 1024) * MIB, random.Random(1)
     whos = {"ours": ours, "rdiff": rdiff, "rsync": rsync}
@@ -123,8 +124,8 @@ def main():
         image = stack.enter_context(measure.Image(top, "disk", options.filesystem, 4 * size + 1024 * MIB))
         place = image.mount
         write(f"{place}/old", chunks(size, noise))
-        for case, change in CASES.items():
-            change(f"{place}/old", f"{place}/new", noise)
+        for case in options.cases:
+            CASES[case](f"{place}/old", f"{place}/new", noise)
             print(f"\n{f'{case}, {options.size:g} GiB':32}{'s':>8}{'cpu s':>8}{'wire MiB':>12}{'space MiB':>11}")
             results = {who: [] for who in whos}
             for _ in range(options.rounds):

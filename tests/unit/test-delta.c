@@ -207,12 +207,27 @@ START_TEST(what_moved_is_found)
                 /* The part that is the same needs no second signature. */
                 ck_assert_uint_le(p.search_bytes, 2 * MIB / 4096 * 16 + 12);
         }
+        /* What goes on behind something that was kept, in another part that was put off. */
+        memcpy(b, a + 4 * MIB, MIB);
+        memcpy(b + MIB, a + MIB, 4096);
+        memcpy(b + MIB + 4096, a + 5 * MIB, 3 * MIB);
+        ck_assert_uint_eq(become(a, 8 * MIB, b, 4 * MIB + 4096, NULL).stats.data_bytes, 0);
         /* Both halves have changed places. */
         memcpy(b, a + 4 * MIB, 4 * MIB);
         memcpy(b + 4 * MIB, a, 4 * MIB);
         ck_assert_uint_eq(become(a, 8 * MIB, b, 8 * MIB, NULL).stats.data_bytes, 0);
         free(a);
         free(b);
+}
+END_TEST
+
+START_TEST(a_search_goes_on_as_long_as_it_finds_something)
+{
+        enum { SIZE = 40 * MIB };
+        unsigned char *a = random_bytes(SIZE);
+
+        ck_assert_uint_le(become(a, SIZE, a + 15, SIZE - 15, NULL).stats.data_bytes, 8192);
+        free(a);
 }
 END_TEST
 
@@ -478,6 +493,14 @@ START_TEST(zeros_become_holes_only_where_the_source_has_some)
         p.has_holes = false;
         ck_assert_int_eq(pump_run(&p), DELTA_GOOD);
         ck_assert_int_ge(blocks_of(p.to), 6 * MIB / 512);
+        /* Also where a run of them is too short to be shared. */
+        p.from = disk_file(dir, "scattered");
+        p.to = disk_file(dir, "another");
+        p.size = MIB;
+        for (off_t at = 0; at < MIB; at += 4096)
+                ck_assert_int_eq(fd_pwrite_full(p.from, at % 3 ? a + 8192 : a, 4096, at), 0);
+        ck_assert_int_eq(pump_run(&p), DELTA_GOOD);
+        ck_assert_int_ge(blocks_of(p.to), MIB / 512);
         free(a);
 }
 END_TEST
@@ -578,16 +601,14 @@ END_TEST
 
 START_TEST(a_source_that_becomes_shorter_is_told)
 {
+        static const size_t sizes[] = { MIB - 1, MIB - 4096, 4096, 0 };
         unsigned char *a = random_bytes(MIB);
-        struct pump p = {
-                .basis = { .old = file_of(a, MIB), .old_size = MIB, .partial = -1 },
-                .from = file_of(a, MIB - 1),
-                .to = file_of("", 0),
-                .size = MIB,
-        };
+        struct pump p = { .basis = { .old = file_of(a, MIB), .old_size = MIB, .partial = -1 }, .size = MIB };
 
-        for (unsigned i = 0; i < 2; i++) {
-                p.has_holes = i;
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(sizes); i++) {
+                p.from = file_of(a, sizes[i / 2]);
+                p.to = file_of("", 0);
+                p.has_holes = i % 2;
                 ck_assert_int_eq(pump_run(&p), DELTA_SHORT);
                 ck_assert_str_eq(p.failed, "make");
         }
@@ -673,6 +694,7 @@ START_TEST(deltas_that_cannot_be_are_refused)
                 { BYTES("\x02\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x01"), -EPROTO },
                 { BYTES("\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), -EPROTO },
                 { BYTES("\x02\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -EPROTO }, /* a number of 70 bits */
+                { BYTES("\x01\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00"), -EPROTO },     /* a number of ten bytes */
                 { BYTES("\x01\x80\x60\x02\x00\x11"), -EPROTO },                         /* more than announced */
                 { BYTES("\x03\x91\x60"), -EPROTO },
                 { BYTES("\x04\x91\x60"), -EPROTO },
@@ -680,13 +702,15 @@ START_TEST(deltas_that_cannot_be_are_refused)
                 { BYTES("\x06\x91\x60"), -EPROTO },
                 { BYTES("\x07"), -EPROTO }, /* nothing was put off */
                 { BYTES("\x01\x80\x60\x04\x10\x07"), -EPROTO },
-                { BYTES("\x06\x10\x07"), -EPROTO },                     /* too early */
-                { BYTES("\x06\x90\x60\x07\x07"), -EPROTO },             /* twice */
+                { BYTES("\x06\x10\x07"), -EPROTO },         /* too early */
+                { BYTES("\x06\x90\x60\x07\x07"), -EPROTO }, /* twice */
+                { BYTES("\x06\x90\x60\x07\x05\x90\x60\x07"), -EPROTO },
                 { BYTES("\x06\x90\x60\x07\x06\x01"), -EPROTO },         /* put off for ever */
                 { BYTES("\x06\x10\x01\x80\x60\x07\x03\x11"), -EPROTO }, /* beyond what was put off */
                 { BYTES("\x06\x90\x60\x08\x00\x00"), -EPROTO },         /* a search in nothing */
                 { BYTES("\x06\x90\x60\x08\x00\x81\x60"), -EPROTO },     /* beyond the old version */
                 { BYTES("\x06\x90\x60\x08\x81\x60\x01"), -EPROTO },
+                { BYTES("\x06\x90\x60\x08\x01\x80\x60"), -EPROTO },
                 { BYTES("\x00"
                         "\x10\x30\0\0\0\0\0\0"
                         "0123456789abcdef"),
@@ -1030,6 +1054,7 @@ int main(void)
                 scattered_changes_cost_their_blocks,
                 what_is_appended_is_all_that_is_sent,
                 what_moved_is_found,
+                a_search_goes_on_as_long_as_it_finds_something,
                 a_search_without_success_is_given_up_but_for_samples,
                 zeros_cost_nothing,
                 random_versions_become_each_other,
