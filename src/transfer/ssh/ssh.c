@@ -70,7 +70,7 @@ static int read_config(struct ssh *s, const struct ssh_target *target, struct er
         struct ssh_reader files = { .user_file = NULL };
         struct ssh_config_reader reader = { &files, ssh_reader_open, ssh_reader_environment };
         _cleanup_(freep) char *user_file = NULL;
-        struct ssh_config_query q;
+        struct ssh_config_query q = { .host = target->host };
         char host_name[256];
         int r = fill_in_query(&q, target, host_name, sizeof(host_name), err);
 

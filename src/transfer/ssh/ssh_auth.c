@@ -23,6 +23,7 @@ enum { TRIES_MAX = 3, METHODS_MAX = 8, QUESTIONS_MAX = 32, SHOWN_MAX = 200 };
 struct login {
         const struct ssh_link *link;
         struct ssh_keyring *keyring; /* or NULL */
+        int methods;                 /* what the server takes; libssh forgets it in the end */
         struct buf said;             /* why what was tried did not lead in */
 };
 
@@ -401,11 +402,12 @@ static int try_asking(struct login *l, int methods, struct err *err)
 
 static int try_methods(struct login *l, struct err *err)
 {
-        int methods = ssh_userauth_list(l->link->session, NULL), outcome = SSH_AUTH_DENIED;
+        int outcome = SSH_AUTH_DENIED;
 
-        if (methods & SSH_AUTH_METHOD_PUBLICKEY)
+        l->methods = ssh_userauth_list(l->link->session, NULL);
+        if (l->methods & SSH_AUTH_METHOD_PUBLICKEY)
                 outcome = try_keys(l, err);
-        return is_over(outcome) ? outcome : try_asking(l, methods, err);
+        return is_over(outcome) ? outcome : try_asking(l, l->methods, err);
 }
 
 static void append_methods(struct buf *list, int methods)
@@ -429,7 +431,7 @@ static int refuse(struct login *l, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf methods = { .data = NULL };
 
-        append_methods(&methods, ssh_userauth_list(l->link->session, NULL));
+        append_methods(&methods, l->methods);
         return err_runf(err, -EACCES, "cannot log in to %s: %s%sthe server takes %s", l->link->name, buf_text(&l->said),
                         l->said.size > 0 ? "; " : "", methods.size > 0 ? methods.data : "nothing that is known here");
 }

@@ -75,7 +75,7 @@ static int give_passphrase(const char *question, char *buffer, size_t size, int 
         (void)question;
         (void)echo;
         (void)verify;
-        if (!passphrase || passphrase->size >= size)
+        if (!passphrase->data || passphrase->size >= size)
                 return -1;
         memcpy(buffer, passphrase->data, passphrase->size);
         buffer[passphrase->size] = '\0';
@@ -84,9 +84,10 @@ static int give_passphrase(const char *question, char *buffer, size_t size, int 
 
 ssh_key ssh_identity_private(const char *path, const struct secret *passphrase)
 {
-        struct secret *context;
+        struct secret context = { .data = NULL };
         ssh_key key = NULL;
 
-        memcpy(&context, &passphrase, sizeof(context));
-        return ssh_pki_import_privkey_file(path, NULL, give_passphrase, context, &key) == SSH_OK ? key : NULL;
+        if (passphrase)
+                context = *passphrase;
+        return ssh_pki_import_privkey_file(path, NULL, give_passphrase, &context, &key) == SSH_OK ? key : NULL;
 }

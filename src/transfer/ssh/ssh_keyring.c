@@ -151,9 +151,13 @@ static int append_base64(struct buf *out, const unsigned char *data, size_t size
                 size_t left = size - i;
                 uint32_t bits = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
                                 (left > 2 ? (uint32_t)data[i + 2] : 0);
-                char group[4] = { digits[bits >> 18], digits[bits >> 12 & 63], left > 1 ? digits[bits >> 6 & 63] : '=',
-                                  left > 2 ? digits[bits & 63] : '=' };
+                char group[4] = { digits[bits >> 18], digits[bits >> 12 & 63], digits[bits >> 6 & 63],
+                                  digits[bits & 63] };
 
+                if (left < 3)
+                        group[3] = '=';
+                if (left < 2)
+                        group[2] = '=';
                 if (buf_append(out, group, sizeof(group)) < 0)
                         return -ENOMEM;
         }

@@ -5,9 +5,9 @@
 
 #include <ctype.h>
 
-static char folded(char c, bool any_case)
+static bool is_same(char a, char b, bool any_case)
 {
-        return any_case ? (char)tolower((unsigned char)c) : c;
+        return a == b || (any_case && tolower((unsigned char)a) == tolower((unsigned char)b));
 }
 
 bool ssh_config_pattern_matches(const char *text, const char *pattern, bool any_case)
@@ -19,7 +19,7 @@ bool ssh_config_pattern_matches(const char *text, const char *pattern, bool any_
                 if (*pattern == '*') {
                         star = ++pattern;
                         retry = text;
-                } else if (*pattern && (*pattern == '?' || folded(*pattern, any_case) == folded(*text, any_case))) {
+                } else if (*pattern && (*pattern == '?' || is_same(*pattern, *text, any_case))) {
                         pattern++;
                         text++;
                 } else if (star) {

@@ -62,7 +62,7 @@ int ssh_tokens_expand(struct buf *out, const char *text, const struct ssh_tokens
                 r = buf_puts(out, tokens->query->home);
                 text++;
         }
-        while (*text && r == 0) {
+        while (r == 0 && *text) {
                 size_t size = 1;
 
                 *ret_bad = text;

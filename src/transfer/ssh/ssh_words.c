@@ -50,7 +50,10 @@ int ssh_words_next(const char **rest, struct buf *ret)
                 return SSH_WORDS_END;
         for (; *p && (quote || !is_blank(*p)); p++) {
                 if (quote ? *p == quote : (*p == '"' || *p == '\'')) {
-                        quote = quote ? '\0' : *p;
+                        if (quote)
+                                quote = '\0';
+                        else
+                                quote = *p;
                         continue;
                 }
                 if (is_escape(p, quote))
@@ -90,7 +93,7 @@ int ssh_words_number(const char *text, unsigned least, unsigned most, unsigned *
         return 0;
 }
 
-static uint64_t seconds_in(char unit)
+static unsigned seconds_in(char unit)
 {
         switch (unit) {
         case '\0':
@@ -119,7 +122,8 @@ int ssh_words_time(const char *text, unsigned *ret)
         uint64_t sum = 0;
 
         do {
-                uint64_t value, unit;
+                uint64_t value;
+                unsigned unit;
 
                 if (take_number(&text, INT_MAX, &value) < 0)
                         return -EINVAL;
