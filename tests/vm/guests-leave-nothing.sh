@@ -17,18 +17,21 @@ left() {
         grep -lsaF -f "$tmp/pattern" /proc/[0-9]*/cmdline || true
 }
 
+nothing_is_left() {
+        for _ in $(seq 100); do
+                [ -n "$(left)$(ls -A "$TMPDIR")" ] || return 0
+                sleep 0.05
+        done
+        fail "processes or files are left: $(left) $(ls -A "$TMPDIR")"
+}
+
 # ends_with STATUS [OPTIONS --] COMMAND: the command is the guest's script.
 ends_with() {
         local wanted=$1 script=${*: -1}
 
         echo "$script" >"$tmp/with space/script"
         expect_status "$wanted" "$guest" "${@:2:$#-2}" "$tmp/with space/script"
-        for _ in $(seq 40); do
-                [ -n "$(left)" ] || break
-                sleep 0.05
-        done
-        [ -z "$(left)" ] || fail "processes are left: $(left)"
-        [ -z "$(ls -A "$TMPDIR")" ] || fail "files are left: $(ls -A "$TMPDIR")"
+        nothing_is_left
 }
 
 # shellcheck disable=SC2016 # the guest expands it
@@ -39,7 +42,7 @@ ends_with 125 'echo b >/proc/sysrq-trigger; sleep 60'
 ends_with 125 'stty raw </dev/tty1; echo kill 0.1 >/dev/tty1; sleep 60'
 ends_with 124 -t 3 'sleep 60'
 
-# Killed without a chance to clean up; its files stay then.
+# Killed without a chance to clean up.
 echo "touch \$SHARE/began; sleep 60" >"$tmp/script"
 "$guest" -s "$tmp" "$tmp/script" >/dev/null 2>&1 &
 while [ ! -e "$tmp/began" ]; do
@@ -48,8 +51,4 @@ while [ ! -e "$tmp/began" ]; do
 done
 kill -KILL $!
 wait $! 2>/dev/null || true
-for _ in $(seq 40); do
-        [ -n "$(left)" ] || break
-        sleep 0.05
-done
-[ -z "$(left)" ] || fail "processes are left after a SIGKILL: $(left)"
+nothing_is_left
