@@ -89,6 +89,11 @@ static inline void terminal_start(struct terminal *t, terminal_question *ask)
         ck_assert_int_eq(pipe2(go, O_CLOEXEC), 0);
         t->child = fork();
         if (t->child == 0) {
+                static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+                /* Whoever started the tests, nohup(1) say, may have had them ignored. */
+                for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+                        signal(signals[i], SIG_DFL);
                 fd_close(t->master);
                 fd_close(go[1]);
                 if (login_tty(t->slave) < 0)
