@@ -90,11 +90,14 @@ static void *feed(void *context)
 static int carry(struct ssh *s, int fd, struct err *err)
 {
         static char data[256 * 1024];
+        static int feeds;
         pthread_t feeder;
         ssize_t n;
         int r;
 
-        if (pthread_create(&feeder, NULL, feed, &fd) != 0)
+        /* It may wait for input for ever. */
+        feeds = fd;
+        if (pthread_create(&feeder, NULL, feed, &feeds) != 0 || pthread_detach(feeder) != 0)
                 return 1;
         while (read_most > 0) {
                 /* The main thread is the one that notices signals. */

@@ -37,6 +37,7 @@ enum {
         WINDOW_SIZE = 8 * 1024 * 1024,
         DOWN_SIZE = WINDOW_SIZE,
         UP_SIZE = 1024 * 1024,
+        NEAR_SIZE = 1024 * 1024,     /* what the socketpair holds, where that is permitted (net.core.wmem_max) */
         PIECE_SIZE = 256 * 1024,     /* carried in one direction before the other one has its turn */
         PACKETS_AT_ONCE = 64,        /* reads of libssh from its socket, 4 KiB each */
         HOARD_MAX = 4 * WINDOW_SIZE, /* in libssh's buffers; only a server that ignores the window gets there */
@@ -470,7 +471,7 @@ static int queue_init(struct queue *q, size_t capacity)
 
 static int open_descriptors(struct ssh_bridge *b, int *ret_far, struct err *err)
 {
-        int ends[2];
+        int ends[2], room = NEAR_SIZE;
 
         b->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         b->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -478,6 +479,8 @@ static int open_descriptors(struct ssh_bridge *b, int *ret_far, struct err *err)
                 return err_run(err, -errno, "open a pair of sockets", NULL);
         b->near = ends[0];
         *ret_far = ends[1];
+        (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+        (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
         return 0;
 }
 
