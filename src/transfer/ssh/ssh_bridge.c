@@ -54,6 +54,7 @@ struct ssh_bridge {
         struct ssh_channel_callbacks_struct callbacks;
         ssh_event event;
         pthread_t thread;
+        bool is_joined;
         int near;               /* -1 when it is closed */
         int wake, ended;        /* eventfd: the thread is to end; has ended */
         atomic_bool is_to_stop; /* set before `wake` */
@@ -542,6 +543,13 @@ int ssh_bridge_start(struct ssh_bridge **ret, const struct ssh_bridge_config *co
         return 0;
 }
 
+static void join(struct ssh_bridge *b)
+{
+        if (!b->is_joined)
+                (void)pthread_join(b->thread, NULL);
+        b->is_joined = true;
+}
+
 int ssh_bridge_wait(struct ssh_bridge *b, unsigned timeout_s, struct ssh_bridge_end *ret, struct err *err)
 {
         int r = stop_wait_for(b->ended, POLLIN, stop_deadline_us(timeout_s), err);
@@ -550,6 +558,7 @@ int ssh_bridge_wait(struct ssh_bridge *b, unsigned timeout_s, struct ssh_bridge_
                 return r;
         if (r == STOP_WAIT_TIMED_OUT)
                 return SSH_BRIDGE_STILL_RUNNING;
+        join(b);
         *ret = b->end;
         return 0;
 }
@@ -562,7 +571,7 @@ struct ssh_bridge *ssh_bridge_stop(struct ssh_bridge *b)
                 return NULL;
         atomic_store(&b->is_to_stop, true);
         (void)!write(b->wake, &one, sizeof(one));
-        (void)pthread_join(b->thread, NULL);
+        join(b);
         (void)ssh_remove_channel_callbacks(b->config.channel, &b->callbacks);
         return bridge_free(b);
 }
