@@ -56,7 +56,7 @@ go_on() {
 
         # Again and again: another thread may come to such a call for the first time and stop as well.
         while read -r _ _ state _ <"/proc/$stopped/stat" && [ "$state" != Z ]; do
-                kill -CONT "$stopped"
+                kill -CONT "$stopped" || true # it may have ended just now
                 sleep 0.02
         done 2>/dev/null
         wait "$stopped" || status=$?
