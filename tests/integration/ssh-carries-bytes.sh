@@ -22,14 +22,14 @@ cp "$keys/plain.pub" "$tmp/patient.authorized"
 config "IdentityFile $keys/plain" 'RekeyLimit 1M'
 expect_status 0 probe echo "127.0.0.1:$port" 1 64
 config "IdentityFile $keys/plain"
-[ "$(grep -c 'KEXINIT received' "$tmp/patient.log")" -gt 50 ] || fail 'there were no new keys'
+[ "$(grep -c 'KEXINIT received' "$tmp/patient.log")" -gt 3 ] || fail 'there were no new keys'
 
 echo "-- and by the server"
 start_sshd rekeying 'RekeyLimit 1M' 'LogLevel DEBUG'
 known rekeying
 cp "$keys/plain.pub" "$tmp/rekeying.authorized"
 expect_status 0 probe echo "127.0.0.1:$port" 1 64
-[ "$(grep -c 'KEXINIT received' "$tmp/rekeying.log")" -gt 50 ] || fail 'there were no new keys'
+[ "$(grep -c 'KEXINIT received' "$tmp/rekeying.log")" -gt 3 ] || fail 'there were no new keys'
 port=$main_port
 
 echo "-- four sessions at once"
