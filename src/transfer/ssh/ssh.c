@@ -42,25 +42,31 @@ struct ssh {
 
 /* ---- the configuration ---- */
 
-/* Whose files are read: $HOME where it is set, as everywhere in this program. */
-static int fill_in_query(struct ssh_config_query *q, const struct ssh_target *target, char *host_name, size_t size,
-                         struct err *err)
-{
-        const struct passwd *user = getpwuid(getuid());
-        const char *home = getenv("HOME");
+/* What a struct ssh_config_query points to. Sessions are opened on several threads: no getpwuid(3). */
+struct whose {
+        struct passwd user;
+        char text[16384];
+        char host_name[256];
+};
 
-        if (!user)
+/* Whose files are read: $HOME where it is set, as everywhere in this program. */
+static int fill_in_query(struct ssh_config_query *q, const struct ssh_target *target, struct whose *w, struct err *err)
+{
+        const char *home = getenv("HOME");
+        struct passwd *found = NULL;
+
+        if (getpwuid_r(getuid(), &w->user, w->text, sizeof(w->text), &found) != 0 || !found)
                 return err_runf(err, -ENOENT, "the user with number %u has no name, so SSH has none to log in with",
                                 (unsigned)getuid());
-        if (gethostname(host_name, size) < 0)
+        if (gethostname(w->host_name, sizeof(w->host_name)) < 0)
                 return err_run(err, -errno, "find the name of this machine", NULL);
-        host_name[size - 1] = '\0';
+        w->host_name[sizeof(w->host_name) - 1] = '\0';
         *q = (struct ssh_config_query){ .host = target->host,
                                         .user = target->user,
                                         .port = target->port,
-                                        .local_user = user->pw_name,
-                                        .home = home && *home == '/' ? home : user->pw_dir,
-                                        .local_host = host_name,
+                                        .local_user = w->user.pw_name,
+                                        .home = home && *home == '/' ? home : w->user.pw_dir,
+                                        .local_host = w->host_name,
                                         .uid = (unsigned)getuid() };
         return 0;
 }
@@ -71,8 +77,8 @@ static int read_config(struct ssh *s, const struct ssh_target *target, struct er
         struct ssh_config_reader reader = { &files, ssh_reader_open, ssh_reader_environment };
         _cleanup_(freep) char *user_file = NULL;
         struct ssh_config_query q = { .host = target->host };
-        char host_name[256];
-        int r = fill_in_query(&q, target, host_name, sizeof(host_name), err);
+        struct whose whose;
+        int r = fill_in_query(&q, target, &whose, err);
 
         if (r < 0)
                 return r;
