@@ -25,8 +25,6 @@
  *        links, chains            hard links
  *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): descriptors, packets, numbers
  *        message                  what is said in it
- *        delta, delta_...         a file by what is not in its old version
- *        ssh/                     sessions with servers: all that knows libssh
  *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
  *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
  *        ssh/                     sessions: commands and connections on other machines (libssh)
