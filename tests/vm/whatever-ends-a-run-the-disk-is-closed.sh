@@ -71,6 +71,9 @@ stop_at '' syncfs 1 --crypto=backups --mount=$point -b -s "$source" "$parent/lat
 before=$(snapshots "$parent" | wc -l)
 (cd $point && exec sleep 1000) &
 holder=$!
+while [ "$(cat /proc/$holder/comm)" != sleep ]; do
+        sleep 0.05
+done
 go_on 1
 says "sleep ($holder)"
 opened
