@@ -108,7 +108,8 @@ acknowledge() {
 
 # Judged by rsync here, and by our own listing when its snapshot is looked at.
 heal() {
-        local before=${EPOCHREALTIME/./} found compare=(rsync -aHAXn --numeric-ids --delete --checksum --itemize-changes)
+        local before=${EPOCHREALTIME/./} found
+        local compare=(rsync -aHAXn --numeric-ids --delete --checksum --itemize-changes)
 
         backup RSB_CUT_COUNT="$SHARE/calls"
         echo "$((${EPOCHREALTIME/./} - before))" >"$SHARE/took"

@@ -5,8 +5,8 @@
 # else has a snapshot's name is whole and exact, older ones are what they were; and the next run is judged equal.
 #
 # TYPE is ext4, xfs, btrfs, or btrfs-links, where `latest` is no subvolume; luks-ext4 is an encrypted disk that each run
-# opens and closes. That the same checks notice what is lost when a run does not sync, is a part of this test, but for
-# subvolumes: there to make a snapshot is to sync.
+# opens and closes. That the same checks notice what is lost when a run does not sync, is a part of this test unless
+# KILLS is 0, but for subvolumes: there to make a snapshot is to sync.
 vm=$(dirname "$(readlink -f "$0")")
 . "$vm/host.sh"
 TMPDIR=$(roomy)
@@ -196,6 +196,21 @@ notices() {
                 "$(grep -a "^[0-9].*: " "$tmp/log" | head -n 1); $*"
 }
 
+# Prove that the checks can fail.
+controls() {
+        case $type in
+        btrfs*) ;; # its journal is one of files, not of the whole filesystem
+        *) notices syncfs commit renameat2 "$own.new/" 1 after ;;
+        esac
+        case $type in
+        btrfs | luks-*) return ;; # who unmounts has synced when it reports success
+        esac
+        notices syncfs snapshot
+        notices "syncfs fsync" success
+        notices syncfs success
+        notices fsync success
+}
+
 heals=no
 cut success
 cut_at_moments
@@ -204,18 +219,9 @@ cut_at_calls
 heals=yes
 cut success
 case $type in
-btrfs*) ;; # its journal is one of files, not of the whole filesystem
-*) notices syncfs commit renameat2 "$own.new/" 1 after ;;
+luks-*) ;; # it is not open between two runs
+*) cut snapshot ;;
 esac
-case $type in
-btrfs | luks-*) ;; # who unmounts has synced when it reports success
-*)
-        cut snapshot
-        notices syncfs snapshot
-        notices "syncfs fsync" success
-        notices syncfs success
-        notices fsync success
-        ;;
-esac
+[ "$kills" = 0 ] || controls
 guest "$tmp" "$round" yes || { cat "$tmp/log" >&2; fail "the last run"; }
 echo "$round cuts"
