@@ -22,6 +22,11 @@ static int pack_fixed(struct buf *b, uint64_t n, size_t size)
         return buf_append(b, bytes, size);
 }
 
+int pack_u16(struct buf *b, uint16_t n)
+{
+        return pack_fixed(b, n, sizeof(n));
+}
+
 int pack_u32(struct buf *b, uint32_t n)
 {
         return pack_fixed(b, n, sizeof(n));
@@ -100,6 +105,11 @@ static uint64_t unpack_fixed(struct unpack *u, size_t size)
 uint8_t unpack_u8(struct unpack *u)
 {
         return (uint8_t)unpack_fixed(u, sizeof(uint8_t));
+}
+
+uint16_t unpack_u16(struct unpack *u)
+{
+        return (uint16_t)unpack_fixed(u, sizeof(uint16_t));
 }
 
 uint32_t unpack_u32(struct unpack *u)

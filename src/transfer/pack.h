@@ -12,6 +12,7 @@ struct buf;
 
 /* All return 0 or -ENOMEM. */
 int pack_u8(struct buf *b, uint8_t n);
+int pack_u16(struct buf *b, uint16_t n);
 int pack_u32(struct buf *b, uint32_t n);
 int pack_u64(struct buf *b, uint64_t n);
 int pack_varint(struct buf *b, uint64_t n);
@@ -28,6 +29,7 @@ struct unpack {
 struct unpack unpack_begin(const void *data, size_t size);
 
 uint8_t unpack_u8(struct unpack *u);
+uint16_t unpack_u16(struct unpack *u);
 uint32_t unpack_u32(struct unpack *u);
 uint64_t unpack_u64(struct unpack *u);
 /* At most @max, or the reader is broken. */

@@ -55,10 +55,8 @@ static int put_hello(struct wire *w)
         int r = buf_append(&w->out, MAGIC, sizeof(MAGIC));
 
         assert(length <= UINT8_MAX);
-        r = r < 0 ? r : pack_u8(&w->out, WIRE_VERSION);
-        r = r < 0 ? r : pack_u8(&w->out, 0);
-        r = r < 0 ? r : pack_u8(&w->out, WIRE_VERSION);
-        r = r < 0 ? r : pack_u8(&w->out, 0);
+        r = r < 0 ? r : pack_u16(&w->out, WIRE_VERSION);
+        r = r < 0 ? r : pack_u16(&w->out, WIRE_VERSION);
         r = r < 0 ? r : pack_u32(&w->out, w->config.features);
         r = r < 0 ? r : pack_u8(&w->out, (uint8_t)length);
         return r < 0 ? r : buf_append(&w->out, w->config.program, length);
@@ -174,10 +172,8 @@ static int read_hello(struct wire *w, struct err *err)
         if (size < HELLO_FIXED || size < HELLO_FIXED + (size_t)data[HELLO_FIXED - 1])
                 return 0;
         u = unpack_begin(data + sizeof(MAGIC), size - sizeof(MAGIC));
-        oldest = unpack_u8(&u);
-        oldest |= (unsigned)unpack_u8(&u) << 8;
-        newest = unpack_u8(&u);
-        newest |= (unsigned)unpack_u8(&u) << 8;
+        oldest = unpack_u16(&u);
+        newest = unpack_u16(&u);
         w->features = unpack_u32(&u) & w->config.features;
         length = unpack_u8(&u);
         w->peer = strndup((const char *)u.data, length);
