@@ -197,7 +197,7 @@ static int is_kept_by_another(int fd, const struct entry *e)
 /* The next run of the other one would delete all of it, as something that its source does not have. */
 static int check_nested(const struct local_place *p, struct err *err)
 {
-        _cleanup_(fd_closep) int fd = fcntl(p->parent_fd >= 0 ? p->parent_fd : p->above_fd, F_DUPFD_CLOEXEC, 0);
+        _cleanup_(fd_closep) int fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
         bool is_root = false;
         char shown[SHOWN_MAX];
 
@@ -221,7 +221,7 @@ static int check_nested(const struct local_place *p, struct err *err)
 static int check_mounted(const struct local_place *p, const struct options *o, struct err *err)
 {
         _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1,
-                                 fd = fcntl(p->parent_fd >= 0 ? p->parent_fd : p->above_fd, F_DUPFD_CLOEXEC, 0);
+                                 fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
         struct entry point = { .ino = 0 }, e = { .ino = 0 };
         char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
         bool is_root = false;

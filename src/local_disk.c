@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/prompt.h"
 #include "base/secret.h"
 #include "options.h"
 #include "storage/cryptdisk.h"
@@ -46,7 +47,7 @@ static int tell_absent(const char *what, const char *name, struct err *err)
         char shown[SHOWN_MAX];
 
         show(name, shown);
-        if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
+        if (prompt_is_possible()) {
                 err_runf(err, -ENODEV, "cannot unlock '%s': %s is not plugged in", shown, what);
                 return err_hint(err, "plug it in and try again");
         }

@@ -162,7 +162,7 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
 /* On which filesystem the parent is, or will be. */
 static void find_filesystem(struct local_place *p)
 {
-        identity_filesystem(p->parent_fd < 0 ? p->above_fd : p->parent_fd, p->filesystem);
+        identity_filesystem(local_place_fd(p), p->filesystem);
         if (!p->filesystem[0])
                 snprintf(p->filesystem, sizeof(p->filesystem), "%s", IDENTITY_NO_UUID);
 }
@@ -172,7 +172,7 @@ static int check_writable(const struct local_place *p, struct err *err)
         char shown[SHOWN_MAX];
         struct statvfs v;
 
-        if (fstatvfs(p->parent_fd < 0 ? p->above_fd : p->parent_fd, &v) < 0 || !(v.f_flag & ST_RDONLY))
+        if (fstatvfs(local_place_fd(p), &v) < 0 || !(v.f_flag & ST_RDONLY))
                 return 0;
         path_show(NULL, p->parent, shown, sizeof(shown));
         err_runf(err, -EROFS, "the filesystem of '%s' is mounted read-only", shown);

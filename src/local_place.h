@@ -56,6 +56,13 @@ int local_place_open(struct local_place *p, bool dry_run, struct err *err);
  */
 int local_place_create(struct local_place *p, bool with_latest, struct err *err);
 
+/* The parent, or the nearest directory above it where that does not exist yet; borrowed, -1 before local_place_open().
+ */
+static inline int local_place_fd(const struct local_place *p)
+{
+        return p->parent_fd >= 0 ? p->parent_fd : p->above_fd;
+}
+
 /* The snapshots, in no order. */
 int local_place_snapshots(const struct local_place *p, struct destination_snapshots *ret, struct err *err);
 

@@ -18,7 +18,7 @@ struct room {
 
 static bool find_room(const struct local *l, struct room *ret)
 {
-        int fd = l->place.parent_fd >= 0 ? l->place.parent_fd : l->place.above_fd;
+        int fd = local_place_fd(&l->place);
         struct statvfs v;
 
         if (fd < 0 || fstatvfs(fd, &v) < 0)

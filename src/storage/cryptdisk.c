@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/prompt.h"
 #include "base/secret.h"
 #include "base/stop.h"
 #include "storage/cryptlog.h"
@@ -71,7 +72,7 @@ static int try_key(struct unlocking *u, const struct secret *key, bool is_file, 
 
 static bool somebody_is_at_the_terminal(const struct unlocking *u)
 {
-        return !u->entry->headless && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+        return !u->entry->headless && prompt_is_possible();
 }
 
 /* ---- tokens ---- */
