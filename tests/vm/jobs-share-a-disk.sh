@@ -25,6 +25,21 @@ first_until() {
         stop_at "$path" "$call" "$when" --crypto=backups --mount=$point "$@" "$source" "$parent/latest"
 }
 
+# first_leaves_before_second [OPTIONS]: the one that is stopped came first; another one comes with these options and a
+# --mount, and stays longer.
+first_leaves_before_second() {
+        local one=$stopped two
+
+        stop_at '' syncfs 1 "$@" --mount=$point "$source" $point/second/latest
+        two=$stopped
+        stopped=$one
+        go_on 0
+        opened
+        stopped=$two
+        go_on 0
+        closed
+}
+
 expect_status 0 back_up
 expect_status 0 second
 
@@ -38,15 +53,7 @@ closed
 
 # The one that came first leaves first.
 first_until syncfs 1
-one=$stopped
-stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" $point/second/latest
-two=$stopped
-stopped=$one
-go_on 0
-opened
-stopped=$two
-go_on 0
-closed
+first_leaves_before_second --crypto=backups
 
 # A job on the same destination fails at once, and closes nothing.
 first_until syncfs 1
@@ -88,27 +95,11 @@ done
 # One mount point by two names.
 ln -s $point /mnt/link
 stop_at '' syncfs 1 --crypto=backups --mount=/mnt/link "$source" /mnt/link/laptop/latest
-one=$stopped
-stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" $point/second/latest
-two=$stopped
-stopped=$one
-go_on 0
-opened
-stopped=$two
-go_on 0
-closed
+first_leaves_before_second --crypto=backups
 
 # One that says less about it: it is the last, and the disk was left to it.
 first_until syncfs 1
-one=$stopped
-stop_at '' syncfs 1 --mount=$point "$source" $point/second/latest
-two=$stopped
-stopped=$one
-go_on 0
-opened
-stopped=$two
-go_on 0
-closed
+first_leaves_before_second
 
 # One that has mounts of its own, as a service may.
 expect_status 0 unshare --mount --propagation private "$RSB" --disable-notifications --crypto=backups --mount=$point \
