@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/entry.h"
+#include "transfer/limits.h"
 #include "transfer/pack.h"
 
 #include <limits.h>
@@ -12,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <xxhash.h>
 
-enum { XATTRS_MAX = 10000 };
+enum { XATTRS_MAX = 10000, MESSAGE_DEVICE_MAX = 4095 };
 
 /* ---- writing ---- */
 
@@ -51,14 +52,13 @@ static int put_own(struct buf *b, const struct entry *e)
         }
 }
 
-static int put_metadata(struct buf *b, const struct entry *e, bool with_time)
+static int put_metadata(struct buf *b, const struct entry *e)
 {
         int r = pack_varint(b, e->mode);
 
         r = r < 0 ? r : pack_varint(b, e->uid);
         r = r < 0 ? r : pack_varint(b, e->gid);
-        if (r == 0 && with_time)
-                r = pack_time(b, e->mtime);
+        r = r < 0 ? r : pack_time(b, e->mtime);
         r = r < 0 ? r : put_own(b, e);
         return r < 0 ? r : put_xattrs(b, &e->xattrs);
 }
@@ -70,8 +70,10 @@ int message_put_entry(struct buf *b, const struct entry *e, const struct message
         r = r < 0 ? r : pack_u8(b, (uint8_t)place->flags);
         if (r < 0 || (place->flags & MESSAGE_UNREADABLE))
                 return r;
-        r = pack_varint(b, place->group);
-        return r < 0 ? r : put_metadata(b, e, true);
+        r = pack_varint(b, place->device);
+        if (r == 0 && place->device > 0)
+                r = pack_varint(b, place->inode);
+        return r < 0 ? r : put_metadata(b, e);
 }
 
 /* ---- reading ---- */
@@ -168,23 +170,101 @@ int message_get_entry(struct unpack *u, struct entry *ret, struct message_place 
         int r;
 
         *ret = (struct entry){ .nlink = 1 };
-        *ret_place = (struct message_place){ .group = 0 };
+        *ret_place = (struct message_place){ .device = 0 };
         r = get_name(u, ret, arena);
         ret_place->flags = unpack_u8(u);
         if (r < 0 || (ret_place->flags & MESSAGE_UNREADABLE))
                 return r;
-        ret_place->group = unpack_varint(u, INT64_MAX);
+        ret_place->device = unpack_varint(u, MESSAGE_DEVICE_MAX);
+        if (ret_place->device > 0)
+                ret_place->inode = unpack_varint(u, UINT64_MAX);
+        ret->dev = ret_place->device;
+        ret->ino = ret_place->inode;
         ret->mode = (mode_t)unpack_varint(u, S_IFMT | 07777);
         ret->uid = (uid_t)unpack_varint(u, UINT32_MAX - 1);
         ret->gid = (gid_t)unpack_varint(u, UINT32_MAX - 1);
         ret->mtime = unpack_time(u);
-        ret->nlink = ret_place->group > 0 ? 2 : 1;
+        ret->nlink = ret_place->flags & MESSAGE_LINKED ? 2 : 1;
+        if (ret->nlink > 1 && ret_place->device == 0)
+                u->broken = true;
         ret->content_omitted = ret_place->flags & MESSAGE_CONTENT_OMITTED;
         r = get_own(u, ret, arena);
         r = r < 0 ? r : get_xattrs(u, &ret->xattrs, arena);
         if (r < 0)
                 u->broken = true;
         return r;
+}
+
+/* ---- limits ---- */
+
+enum {
+        LIMITS_ASSUMED,
+        LIMITS_PRIVILEGED,
+        LIMITS_ACCEPTED,
+        LIMITS_OWNER,
+        LIMITS_MODE,
+        LIMITS_ACL,
+        LIMITS_XATTR_USER,
+        LIMITS_XATTR_SYSTEM,
+        LIMITS_XATTR_PROPERTY,
+        LIMITS_DEVICES
+};
+
+static uint64_t limits_bits(const struct limits *l)
+{
+        return (uint64_t)l->assumed << LIMITS_ASSUMED | (uint64_t)l->privileged << LIMITS_PRIVILEGED |
+               (uint64_t)l->accepted << LIMITS_ACCEPTED | (uint64_t)l->owner << LIMITS_OWNER |
+               (uint64_t)l->mode << LIMITS_MODE | (uint64_t)l->acl << LIMITS_ACL |
+               (uint64_t)l->xattr_user << LIMITS_XATTR_USER | (uint64_t)l->xattr_system << LIMITS_XATTR_SYSTEM |
+               (uint64_t)l->xattr_property << LIMITS_XATTR_PROPERTY | (uint64_t)l->devices << LIMITS_DEVICES;
+}
+
+int message_put_limits(struct buf *b, const struct limits *l)
+{
+        int r = pack_varint(b, limits_bits(l));
+
+        r = r < 0 ? r : pack_signed(b, l->time_min);
+        r = r < 0 ? r : pack_signed(b, l->time_max);
+        r = r < 0 ? r : pack_varint(b, l->granularity_ns);
+        r = r < 0 ? r : pack_varint(b, l->file_mode);
+        r = r < 0 ? r : pack_varint(b, l->dir_mode);
+        r = r < 0 ? r : pack_varint(b, l->uid);
+        r = r < 0 ? r : pack_varint(b, l->gid);
+        r = r < 0 ? r : pack_varint(b, l->group_count);
+        for (size_t i = 0; i < l->group_count && r == 0; i++)
+                r = pack_varint(b, l->groups[i]);
+        return r;
+}
+
+void message_get_limits(struct unpack *u, struct limits *ret)
+{
+        enum { GRANULARITY_MAX_NS = 2000000000 };
+        uint64_t bits = unpack_varint(u, UINT32_MAX);
+
+        *ret = (struct limits){
+                .assumed = bits >> LIMITS_ASSUMED & 1,
+                .privileged = bits >> LIMITS_PRIVILEGED & 1,
+                .accepted = bits >> LIMITS_ACCEPTED & 1,
+                .owner = bits >> LIMITS_OWNER & 1,
+                .mode = bits >> LIMITS_MODE & 1,
+                .acl = bits >> LIMITS_ACL & 1,
+                .xattr_user = bits >> LIMITS_XATTR_USER & 1,
+                .xattr_system = bits >> LIMITS_XATTR_SYSTEM & 1,
+                .xattr_property = bits >> LIMITS_XATTR_PROPERTY & 1,
+                .devices = bits >> LIMITS_DEVICES & 1,
+        };
+        ret->time_min = unpack_signed(u);
+        ret->time_max = unpack_signed(u);
+        ret->granularity_ns = (uint32_t)unpack_varint(u, GRANULARITY_MAX_NS);
+        ret->file_mode = (mode_t)unpack_varint(u, 07777);
+        ret->dir_mode = (mode_t)unpack_varint(u, 07777);
+        ret->uid = (uid_t)unpack_varint(u, UINT32_MAX);
+        ret->gid = (gid_t)unpack_varint(u, UINT32_MAX);
+        ret->group_count = (size_t)unpack_varint(u, ARRAY_SIZE(ret->groups));
+        for (size_t i = 0; i < ret->group_count; i++)
+                ret->groups[i] = (gid_t)unpack_varint(u, UINT32_MAX);
+        if (ret->granularity_ns == 0 || ret->time_min > ret->time_max)
+                u->broken = true;
 }
 
 /* ---- digests ---- */
@@ -225,7 +305,23 @@ int message_digest_add(struct message_digest *d, const struct entry *e)
 
         buf_truncate(&d->entry, 0);
         r = pack_text(&d->entry, e->name);
-        r = r < 0 ? r : put_metadata(&d->entry, e, !entry_is_dir(e));
+        if (r == 0)
+                r = entry_is_dir(e) ? pack_varint(&d->entry, S_IFDIR) : put_metadata(&d->entry, e);
+        if (r == 0)
+                XXH3_128bits_update(d->state, d->entry.data, d->entry.size);
+        return r;
+}
+
+int message_digest_add_directory(struct message_digest *d, unsigned depth, const struct entry *e,
+                                 const uint8_t digest[MESSAGE_DIGEST_SIZE])
+{
+        int r;
+
+        buf_truncate(&d->entry, 0);
+        r = pack_varint(&d->entry, depth);
+        r = r < 0 ? r : pack_text(&d->entry, e->name);
+        r = r < 0 ? r : put_metadata(&d->entry, e);
+        r = r < 0 ? r : buf_append(&d->entry, digest, MESSAGE_DIGEST_SIZE);
         if (r == 0)
                 XXH3_128bits_update(d->state, d->entry.data, d->entry.size);
         return r;

@@ -24,7 +24,7 @@ static void check(const struct entry *e, const struct message_place *place, stru
         u = unpack_begin(b.data, b.size);
         if (message_get_entry(&u, &again, &place_again, arena) < 0 || !unpack_end(&u) ||
             !str_equal(e->name, again.name) || e->mode != again.mode || e->size != again.size ||
-            e->xattrs.count != again.xattrs.count || place->group != place_again.group)
+            e->xattrs.count != again.xattrs.count || place->device != place_again.device || place->inode != place_again.inode)
                 abort();
         buf_deinit(&b);
 }

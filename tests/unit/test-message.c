@@ -49,7 +49,7 @@ static void expect_equal(const struct entry *a, const struct entry *b)
 
 START_TEST(entries_of_all_types_come_back_as_they_were)
 {
-        const struct message_place place = { .group = 300, .flags = MESSAGE_COMPARE };
+        const struct message_place place = { .device = 3, .inode = 300, .flags = MESSAGE_COMPARE };
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
 
         for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
@@ -65,7 +65,8 @@ START_TEST(entries_of_all_types_come_back_as_they_were)
                 ck_assert_int_eq(message_get_entry(&u, &again, &found, &arena), 0);
                 ck_assert(unpack_end(&u));
                 expect_equal(&e, &again);
-                ck_assert_uint_eq(found.group, 300);
+                ck_assert_uint_eq(found.device, 3);
+                ck_assert_uint_eq(found.inode, 300);
                 ck_assert_uint_eq(found.flags, MESSAGE_COMPARE);
                 /* Cut anywhere, it is none. */
                 for (size_t size = 0; size < b.size; size++) {
@@ -100,7 +101,7 @@ END_TEST
 /* A peer that sends what none of ours would. */
 static bool is_refused(const struct entry *e)
 {
-        const struct message_place place = { .group = 0 };
+        const struct message_place place = { .device = 0 };
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };
         struct message_place found;
