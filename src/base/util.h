@@ -65,6 +65,18 @@ static inline bool str_starts(const char *text, const char *prefix)
         return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* The bytes as text, malloc'd; NULL when memory is short. For memory that need not end in NUL, unlike strndup()'s. */
+static inline char *str_copy(const void *data, size_t size)
+{
+        char *text = malloc(size + 1);
+
+        if (text) {
+                memcpy(text, data, size);
+                text[size] = '\0';
+        }
+        return text;
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
         return a < b ? a : b;

@@ -170,7 +170,7 @@ char *unpack_text(struct unpack *u, size_t max)
 {
         size_t size;
         const void *data = unpack_bytes(u, max, &size);
-        char *text = data && !memchr(data, '\0', size) ? strndup(data, size) : NULL;
+        char *text = data && !memchr(data, '\0', size) ? str_copy(data, size) : NULL;
 
         u->broken = u->broken || !text;
         return text;

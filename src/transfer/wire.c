@@ -176,7 +176,7 @@ static int read_hello(struct wire *w, struct err *err)
         newest = unpack_u16(&u);
         w->features = unpack_u32(&u) & w->config.features;
         length = unpack_u8(&u);
-        w->peer = strndup((const char *)u.data, length);
+        w->peer = str_copy(u.data, length);
         if (!w->peer)
                 return err_oom(err);
         w->in_used += HELLO_FIXED + length;

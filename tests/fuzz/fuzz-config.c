@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         _cleanup_(config_deinit) struct config c = { .file = NULL };
-        _cleanup_(freep) char *text = strndup((const char *)data, size);
+        _cleanup_(freep) char *text = str_copy(data, size);
         struct location none = { .path = NULL };
         struct config_section *section;
         struct err err = { .kind = ERR_NONE };

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const char before[] = "other\n# x\nx\\0 /dev/x - keyscript=x\n", after[] = "\n\0\nother";
         const uint8_t *newline = size > 0 ? memchr(data, '\n', size) : NULL;
         size_t name_size = newline ? (size_t)(newline - data) : size, text_size = newline ? size - name_size - 1 : 0;
-        char *name = strndup((const char *)data, name_size), *more = malloc(sizeof(before) + text_size + sizeof(after));
+        char *name = str_copy(data, name_size), *more = malloc(sizeof(before) + text_size + sizeof(after));
         struct crypttab_entry *e, *again;
 
         if (!name || !more)

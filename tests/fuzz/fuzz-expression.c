@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        _cleanup_(freep) char *text = strndup((const char *)data, size);
+        _cleanup_(freep) char *text = str_copy(data, size);
         struct err err = { .kind = ERR_NONE };
         uint32_t count = 0;
 

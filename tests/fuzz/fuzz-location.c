@@ -25,7 +25,7 @@ static void round_trip(const char *text, int (*parse)(struct location *, const c
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        _cleanup_(freep) char *text = strndup((const char *)data, size);
+        _cleanup_(freep) char *text = str_copy(data, size);
 
         if (!text)
                 return 0;

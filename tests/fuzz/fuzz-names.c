@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        _cleanup_(freep) char *name = strndup((const char *)data, size);
+        _cleanup_(freep) char *name = str_copy(data, size);
         char canonical[NAMES_SIZE];
         int64_t seconds, again;
 

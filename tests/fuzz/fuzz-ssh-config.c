@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const uint8_t *newline = size > 0 ? memchr(data, '\n', size) : NULL;
         size_t host_size = newline ? (size_t)(newline - data) : size;
-        _cleanup_(freep) char *host = strndup((const char *)data, host_size);
+        _cleanup_(freep) char *host = str_copy(data, host_size);
         struct input input = { .text = newline ? (const char *)newline + 1 : "",
                                .size = newline ? size - host_size - 1 : 0 };
         struct ssh_config_query query = { .host = host,

@@ -101,6 +101,22 @@ START_TEST(everything_comes_back_as_it_was)
 }
 END_TEST
 
+START_TEST(nothing_is_read_behind_the_last_byte)
+{
+        char *exact = malloc(4); /* which the address sanitizer watches */
+        _cleanup_(freep) char *text = NULL;
+        struct unpack u;
+
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, "\3abc", 4);
+        u = unpack_begin(exact, 4);
+        text = unpack_text(&u, 9);
+        free(exact);
+        ck_assert_str_eq(text, "abc");
+        ck_assert(unpack_end(&u));
+}
+END_TEST
+
 START_TEST(what_is_too_long_or_no_text_is_refused)
 {
         struct unpack u = unpack_begin("\3abc", 4);
@@ -150,6 +166,7 @@ int main(void)
                 varints_are_leb128,
                 wrong_varints_are_refused,
                 everything_comes_back_as_it_was,
+                nothing_is_read_behind_the_last_byte,
                 what_is_too_long_or_no_text_is_refused,
                 a_name_is_one_component,
         };

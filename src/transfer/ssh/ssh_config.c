@@ -246,7 +246,7 @@ static int read_text(struct parser *p, const char *file, const struct buf *text,
 
         while (at < end) {
                 const char *newline = memchr(at, '\n', (size_t)(end - at)), *stop = newline ? newline : end;
-                _cleanup_(freep) char *line = strndup(at, (size_t)(stop - at));
+                _cleanup_(freep) char *line = str_copy(at, (size_t)(stop - at));
                 int r;
 
                 if (!line)

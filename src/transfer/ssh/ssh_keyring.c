@@ -175,7 +175,7 @@ static ssh_key import_blob(const unsigned char *data, uint32_t size)
 
         if (!take_string(&at, &left, &name, &name_size) || append_base64(&text, data, size) < 0)
                 return NULL;
-        type = strndup((const char *)name, name_size);
+        type = str_copy(name, name_size);
         if (!type || ssh_pki_import_pubkey_base64(text.data, ssh_key_type_from_name(type), &key) != SSH_OK)
                 return NULL;
         return key;

@@ -114,7 +114,7 @@ int ssh_known_scan(struct ssh_known *known, const char *file, const char *text, 
 
         while (text < end) {
                 const char *newline = memchr(text, '\n', (size_t)(end - text)), *stop = newline ? newline : end;
-                _cleanup_(freep) char *line = strndup(text, (size_t)(stop - text));
+                _cleanup_(freep) char *line = str_copy(text, (size_t)(stop - text));
                 int r = line ? look_at(known, line, file, ++number) : -ENOMEM;
 
                 if (r < 0)
