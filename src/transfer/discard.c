@@ -5,7 +5,10 @@
 #include "base/crew.h"
 #include "base/entry.h"
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/listing.h"
+#include "base/meta.h"
+#include "base/path.h"
 #include "base/report.h"
 #include "transfer/limits.h"
 #include "transfer/put.h"
@@ -52,6 +55,30 @@ int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
         return 0;
 }
 
+int discard_passed(struct visit *v, const char *name, struct err *err)
+{
+        int r;
+
+        while (v->next_old < v->old.count) {
+                const struct listing_name *n = v->old.names[v->next_old];
+                int order = name ? strcmp(n->name, name) : -1;
+
+                if (order > 0)
+                        return 0;
+                v->next_old++;
+                if (order == 0)
+                        return 1;
+                if (!v->may_remove)
+                        continue;
+                r = visit_absorb(v, discard_name(v, n, err), err);
+                if (r == 0)
+                        r = visit_check(v, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* ---- a directory that goes ---- */
 
 static int discard_names(struct visit *v, struct err *err)
@@ -61,7 +88,7 @@ static int discard_names(struct visit *v, struct err *err)
         for (size_t i = 0; i < v->old.count && r == 0; i++) {
                 r = visit_absorb(v, discard_name(v, v->old.names[i], err), err);
                 if (r == 0)
-                        r = crew_check(v->worker, err);
+                        r = visit_check(v, err);
         }
         return r;
 }
@@ -85,15 +112,13 @@ int discard_visit(struct visit *v, struct err *err)
         return discard_names(v, err);
 }
 
-int discard_finish(struct visit *v, struct err *err)
+/* @parent: the directory that it is in, or a negative errno. */
+static int remove_emptied(struct visit *v, int parent, const char *name, struct err *err)
 {
         int r = 0;
 
-        if (!v->update->config->dry_run) {
-                int parent = crew_fd(v->worker, v->dir->parent, CREW_TO);
-
-                r = parent < 0 ? parent : unlinkat(parent, v->dir->name, AT_REMOVEDIR) < 0 ? -errno : 0;
-        }
+        if (!v->update->config->dry_run)
+                r = parent < 0 ? parent : unlinkat(parent, name, AT_REMOVEDIR) < 0 ? -errno : 0;
         /* Not empty: something in it could not be removed, and was told. */
         if (r == -ENOTEMPTY || r == -EEXIST)
                 return 0;
@@ -102,4 +127,93 @@ int discard_finish(struct visit *v, struct err *err)
         report_change(v->update->config->report, REPORT_VERB_DELETED, NULL, v->path.data, true, 0);
         report_add(v->update->config->report, REPORT_DELETED, 1);
         return 0;
+}
+
+int discard_finish(struct visit *v, struct err *err)
+{
+        int parent = v->update->config->dry_run ? -1 : crew_fd(v->worker, v->dir->parent, CREW_TO);
+
+        return remove_emptied(v, parent, v->dir->name, err);
+}
+
+/* ---- at once ---- */
+
+static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        struct visit v;
+        int r = visit_init(&v, w, d, err);
+
+        if (r == 0)
+                r = discard_visit(&v, err);
+        visit_deinit(&v);
+        return r;
+}
+
+static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        struct visit v;
+        int r;
+
+        if (!d->parent) /* nobody here has the directory that it is in */
+                return 0;
+        r = visit_init(&v, w, d, err);
+        if (r == 0)
+                r = discard_finish(&v, err);
+        visit_deinit(&v);
+        return r;
+}
+
+/* An ordinary user may have closed his own directory to himself. Return a descriptor or -errno. */
+static int open_removed(const struct visit *v, const char *name)
+{
+        int fd = fd_open_unmounted_at(v->to.fd, name, O_DIRECTORY);
+        _cleanup_(fd_closep) int found = -1;
+
+        if (fd != -EACCES || v->update->config->dry_run)
+                return fd;
+        found = openat(v->to.fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (found < 0 || meta_set_mode(found, S_IRWXU) < 0)
+                return fd;
+        return fd_open_unmounted_at(v->to.fd, name, O_DIRECTORY);
+}
+
+static int run_crew(struct update *u, int fd, struct visit_task *task, struct err *err)
+{
+        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = visit_forget };
+        const struct update_config *c = u->config;
+
+        return crew_run(&(struct crew_config){ .ops = &ops,
+                                               .context = u,
+                                               .root_fds = { -1, fd },
+                                               .root_data = task,
+                                               .access[CREW_TO] = c->limits->privileged || c->dry_run
+                                                                          ? CREW_ACCESS_AS_IT_IS
+                                                                          : CREW_ACCESS_TAKEN,
+                                               .tick = c->tick,
+                                               .tick_context = c->tick_context },
+                        err);
+}
+
+int discard_at_once(struct visit *v, const char *name, const char *former, struct err *err)
+{
+        _cleanup_(freep) char *shown = path_join(buf_text(&v->path), former ? former : name);
+        _cleanup_(fd_closep) int fd = open_removed(v, name);
+        struct visit_task *task = calloc(1, sizeof(*task));
+        struct update u = *v->update;
+        struct visit gone = { .update = &u, .to = v->to, .path = { .data = shown } };
+        int r;
+
+        if (!shown || !task) {
+                free(task);
+                return err_oom(err);
+        }
+        if (fd < 0) {
+                free(task);
+                return visit_absorb(v, err_destination_at(err, fd, "delete directory", shown, ""), err);
+        }
+        task->remove = true;
+        u.add = NULL;
+        u.below = shown;
+        r = run_crew(&u, fd, task, err);
+        return r < 0 ? r : remove_emptied(&gone, v->to.fd, name, err);
 }

@@ -125,25 +125,46 @@ static struct links_group *find_group(struct links *l, dev_t dev, ino_t ino)
         return g ? g : chains_add(&l->groups, &wanted);
 }
 
-int links_enter(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
-                struct err *err)
+/* The role of who visits a member of @g now; who leads makes it busy. */
+static enum links_role take_role(struct links_group *g, struct links_home *ret_home)
+{
+        if (state_of(g) == GROUP_BUSY)
+                return LINKS_BUSY;
+        if (state_of(g) == GROUP_OPEN) {
+                set_state(g, GROUP_BUSY);
+                return LINKS_LEAD;
+        }
+        *ret_home = (struct links_home){ .ino = g->to_ino, .directory = g->directory, .name = g->name };
+        return LINKS_FOLLOW;
+}
+
+static int enter(struct links *l, dev_t dev, ino_t ino, bool wait, struct links_group **ret,
+                 struct links_home *ret_home, struct err *err)
 {
         struct links_group *g;
-        int role = LINKS_LEAD;
+        int role = -ENOMEM;
 
         pthread_mutex_lock(&l->lock);
         g = find_group(l, dev, ino);
-        while (g && state_of(g) == GROUP_BUSY)
+        while (g && wait && state_of(g) == GROUP_BUSY)
                 pthread_cond_wait(&l->settled, &l->lock);
-        if (g && state_of(g) == GROUP_SETTLED) {
-                *ret_home = (struct links_home){ .ino = g->to_ino, .directory = g->directory, .name = g->name };
-                role = LINKS_FOLLOW;
-        } else if (g) {
-                set_state(g, GROUP_BUSY);
-        }
+        if (g)
+                role = (int)take_role(g, ret_home);
         pthread_mutex_unlock(&l->lock);
         *ret = g;
         return g ? role : err_oom(err);
+}
+
+int links_enter(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+                struct err *err)
+{
+        return enter(l, dev, ino, true, ret, ret_home, err);
+}
+
+int links_try(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+              struct err *err)
+{
+        return enter(l, dev, ino, false, ret, ret_home, err);
 }
 
 static const char *intern_directory(struct links *l, const char *directory)

@@ -20,6 +20,7 @@ struct links_group;
 enum links_role {
         LINKS_LEAD = 1,   /* to be ended with links_settle() or links_fail() */
         LINKS_FOLLOW = 2, /* the group's inode is known */
+        LINKS_BUSY = 3,   /* links_try() alone: its leader is being worked on */
 };
 
 enum { LINKS_SPLIT = 1 };
@@ -41,6 +42,10 @@ DEFINE_FREEP(struct links, links_free)
  */
 int links_enter(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
                 struct err *err);
+
+/* The same without waiting: may also return LINKS_BUSY. */
+int links_try(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+              struct err *err);
 
 /* The leader's inode is in place. */
 int links_settle(struct links *l, struct links_group *g, ino_t to_ino, const char *directory, const char *name,

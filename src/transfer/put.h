@@ -42,13 +42,14 @@ enum {
         PUT_TOO_MANY_LINKS = 3, /* the inode takes no more links (EMLINK) */
         PUT_NOT_IN_PLACE = 4,   /* it cannot be changed in place: it needs a new inode */
         PUT_TOLD = 5,           /* metadata that it cannot have were told; all else was done */
+        PUT_LATER = 6,          /* its content is still to come (source_dir.is_remote); nothing was changed */
 };
 
 /*
  * Make a new inode for @want, which is no directory: content from the source, all metadata, under its name. @have is
  * what has the name now, no directory, or NULL; with @reuse its content is known to be right and may be shared.
- * Return 0 with *ret_ino set, with @reuse also PUT_TOLD, PUT_VANISHED, PUT_LACKING, or a negative errno with @err
- * filled.
+ * Return 0 with *ret_ino set, with @reuse also PUT_TOLD, PUT_VANISHED, PUT_LACKING, PUT_LATER, or a negative errno with
+ * @err filled.
  */
 int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, bool reuse, ino_t *ret_ino,
               struct err *err);

@@ -49,7 +49,7 @@ static mode_t birth_mode(const struct put_dir *p, const struct entry *want)
         return is_final && want->xattrs.count == 0 ? want->mode & 0777 : 0600;
 }
 
-static int create_file(struct staged *s, const struct entry *want, struct err *err)
+int put_file_create(struct staged *s, const struct entry *want, struct err *err)
 {
         const mode_t mode = birth_mode(s->dir, want);
 
@@ -126,17 +126,31 @@ static int read_file(struct staged *s, int from, struct entry *e, struct err *er
         }
 }
 
-/* The old inode's content, without copying it. False when that is not possible: then it is read from the source. */
+/* What is near is read rather than what is far. */
+static bool copy_old_content(struct staged *s, int old, const struct entry *have)
+{
+        const struct content_config config = {
+                .from = old,
+                .to = s->fd,
+                .size = have->size,
+                .has_holes = have->blocks * 512 < have->size,
+                .behind = s->dir->shared->behind,
+        };
+        enum content_side side;
+
+        return content_copy(&config, &side) == 0;
+}
+
+/* The old inode's content, without the source. False when that is not possible: then it is read from there. */
 static bool share_old_content(struct staged *s, const struct entry *have)
 {
-        _cleanup_(fd_closep) int old = -1;
+        _cleanup_(fd_closep) int old = fd_open_file_at(s->dir->fd, s->name);
         struct entry now = { .ino = 0 };
 
-        if (!may_reflink(s->dir, have->size))
+        if (old < 0 || entry_stat_fd(&now, old) < 0 || !entry_is_same_inode(&now, have))
                 return false;
-        old = fd_open_file_at(s->dir->fd, s->name);
-        return old >= 0 && entry_stat_fd(&now, old) == 0 && entry_is_same_inode(&now, have) &&
-               reflink(s->dir, old, s->fd);
+        return (may_reflink(s->dir, have->size) && reflink(s->dir, old, s->fd)) ||
+               (s->dir->from->is_remote && copy_old_content(s, old, have));
 }
 
 static int fill_from_source(struct staged *s, struct entry *want, struct err *err)
@@ -150,7 +164,7 @@ static int fill_from_source(struct staged *s, struct entry *want, struct err *er
         if (r == SOURCE_RENEWED)
                 limits_fit(p->shared->limits, want, p->shared->report, p->path);
         if (r >= 0 && s->fd < 0)
-                r = create_file(s, want, err);
+                r = put_file_create(s, want, err);
         return r < 0 ? r : read_file(s, from, want, err);
 }
 
@@ -158,10 +172,10 @@ int put_file_content(struct staged *s, struct entry *want, const struct entry *h
 {
         int r;
 
-        if (have && reuse && may_reflink(s->dir, want->size)) {
-                r = create_file(s, want, err);
+        if (have && reuse && (may_reflink(s->dir, want->size) || s->dir->from->is_remote)) {
+                r = put_file_create(s, want, err);
                 if (r < 0 || share_old_content(s, have))
                         return r;
         }
-        return fill_from_source(s, want, err);
+        return s->dir->from->is_remote ? PUT_LATER : fill_from_source(s, want, err);
 }

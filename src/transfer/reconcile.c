@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/entry.h"
 #include "base/err.h"
+#include "base/meta.h"
 #include "transfer/decide.h"
 #include "transfer/discard.h"
 #include "transfer/limits.h"
@@ -27,8 +28,15 @@ static int has_changed_unseen(struct visit *v, struct entry *want, const struct 
 {
         const struct update_config *c = v->update->config;
         bool from_disk = c->has_suspect && timespec_compare(have->ctime, c->suspect) >= 0;
+        int r;
 
-        int r = verify_content(&v->from, want, v->to.fd, from_disk, c->report, err);
+        if (v->content != VISIT_CONTENT_UNKNOWN)
+                return v->content == VISIT_CONTENT_OTHER;
+        if (v->from.is_remote) {
+                v->awaits = VISIT_AWAITS_HASH;
+                return SOURCE_LATER;
+        }
+        r = verify_content(&v->from, want, v->to.fd, from_disk, c->report, err);
 
         if (r != SOURCE_RENEWED)
                 return r;
@@ -63,7 +71,7 @@ static int find_verdict(struct visit *v, struct entry *want, const struct entry 
                 return 0;
         if (ret->verdict == DECIDE_COMPARE) {
                 r = has_changed_unseen(v, want, have, err);
-                if (r < 0 || r == SOURCE_VANISHED)
+                if (r < 0 || r == SOURCE_VANISHED || r == SOURCE_LATER)
                         return r;
                 if (r > 0) {
                         *ret = (struct decision){ .verdict = DECIDE_REPLACE, .why = REPORT_WHY_CONTENT };
@@ -82,7 +90,7 @@ static int find_verdict(struct visit *v, struct entry *want, const struct entry 
         return 0;
 }
 
-static void count_verdict(struct visit *v, const struct entry *want, const struct decision *d)
+void reconcile_tell(struct visit *v, const struct entry *want, const struct decision *d)
 {
         static const struct {
                 enum report_verb verb;
@@ -130,6 +138,8 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)
                 r = put_entry(&v->to, want, have, same_content && entry_is_file(want), ret_ino, err);
+        if (r == PUT_LATER)
+                v->awaits = VISIT_AWAITS_CONTENT;
         return r;
 }
 
@@ -141,10 +151,13 @@ static int update_single(struct visit *v, struct entry *want, const struct entry
 
         if (r == SOURCE_VANISHED)
                 r = PUT_VANISHED;
+        else if (r == SOURCE_LATER)
+                r = PUT_LATER;
         else if (r == 0)
                 r = carry_out(v, want, have, &d, ret_ino, err);
+        v->decision = d;
         if (r == 0)
-                count_verdict(v, want, &d);
+                reconcile_tell(v, want, &d);
         if (r == PUT_VANISHED)
                 report_vanished(v->update->config->report, v->to.path, want->name);
         return r == PUT_TOLD ? 0 : r;
@@ -157,6 +170,10 @@ static int move_group(struct visit *v, struct entry *want, const struct entry *h
         ino_t ino;
         int r = put_entry(&v->to, want, have, false, &ino, err);
 
+        if (r == PUT_LATER) {
+                v->group = group;
+                v->moves_group = true;
+        }
         if (r != 0)
                 return r;
         r = links_move(v->update->links, group, ino, v->to.path, want->name, err);
@@ -180,11 +197,23 @@ static int follow(struct visit *v, struct entry *want, const struct entry *have,
                 r = move_group(v, want, have, group, err);
         if (r == PUT_LACKING)
                 r = put_entry(&v->to, want, have, false, &ino, err);
+        if (r == PUT_LATER)
+                v->awaits = VISIT_AWAITS_CONTENT;
         if (r != 0)
                 return r;
         report_add(c->report, REPORT_LINKED, 1);
         visit_tell(v, REPORT_VERB_LINKED, want, REPORT_WHY_LINKS);
         return 0;
+}
+
+/* A receiver, which is one thread, must not wait for what only it can do. */
+static int enter_group(struct visit *v, const struct entry *want, struct links_group **ret, struct links_home *ret_home,
+                       struct err *err)
+{
+        struct links *links = v->update->links;
+
+        return v->from.is_remote ? links_try(links, want->dev, want->ino, ret, ret_home, err)
+                                 : links_enter(links, want->dev, want->ino, ret, ret_home, err);
 }
 
 static int update_linked(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
@@ -194,16 +223,23 @@ static int update_linked(struct visit *v, struct entry *want, const struct entry
         struct links_group *group;
         struct links_home home;
         ino_t ino;
-        int r = links_enter(links, want->dev, want->ino, &group, &home, err);
+        int r = enter_group(v, want, &group, &home, err);
 
         if (r == LINKS_FOLLOW)
                 return follow(v, want, have, group, &home, err);
         if (r < 0)
                 return r;
+        v->group = group;
+        if (r == LINKS_BUSY) {
+                v->awaits = VISIT_AWAITS_LEADER;
+                return PUT_LATER;
+        }
         r = update_single(v, want, have, &ino, err);
         /* Another file may have taken its name meanwhile: then that one is stored, and stands for nobody else. */
         if (r == 0 && entry_is_same_inode(want, &listed))
                 return links_settle(links, group, ino, v->to.path, want->name, err);
+        if (r == PUT_LATER)
+                return r;
         links_fail(links, group);
         return r;
 }
@@ -227,8 +263,8 @@ static int update_leaf(struct visit *v, struct entry *want, const struct entry *
         ino_t ino;
         int r = 0;
 
-        v->retyped = have && entry_is_dir(have);
-        if (v->retyped) {
+        v->retyped = (v->is_repeated && v->retyped) || (have && entry_is_dir(have));
+        if (have && entry_is_dir(have)) {
                 r = clear_way(v, have, err);
                 have = NULL;
         }
@@ -237,6 +273,8 @@ static int update_leaf(struct visit *v, struct entry *want, const struct entry *
         /* What the source no longer has must go, also when its successor cannot be held. */
         if (r == PUT_LACKING && have)
                 return put_removed(&v->to, have->name, err);
+        if (r == PUT_LATER)
+                return RECONCILE_LATER;
         return r < 0 ? r : 0;
 }
 
@@ -259,7 +297,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
         if (r < 0)
                 return r;
         if (!adjust)
-                count_verdict(v, want, &d);
+                reconcile_tell(v, want, &d);
         child.dev[CREW_FROM] = want->dev;
         child.ino[CREW_FROM] = want->ino;
         child.dev[CREW_TO] = v->update->to_dev;
@@ -273,8 +311,7 @@ static int update_directory(struct visit *v, struct entry *want, const struct en
                          err);
 }
 
-/* Load what the destination has under this name. Return 1 when there is something, 0 when not. */
-static int load_old(struct visit *v, const char *name, struct entry *ret, struct err *err)
+int reconcile_load_old(struct visit *v, const char *name, struct entry *ret, struct err *err)
 {
         const char *failed;
         int r = entry_load(ret, v->to.fd, name, v->from.arena, &failed);
@@ -319,16 +356,70 @@ int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, s
         const struct update_config *c = v->update->config;
         struct entry old = { .name = NULL };
         const struct entry *have;
-        int r = old_name ? load_old(v, old_name, &old, err) : 0;
+        int r = old_name ? reconcile_load_old(v, old_name, &old, err) : 0;
 
         if (r < 0)
                 return r;
+        v->awaits = VISIT_AWAITS_NOTHING;
+        v->group = NULL;
+        v->moves_group = false;
         have = r > 0 ? &old : NULL;
         r = load_wanted(v, want, have, err);
         if (r != 0)
                 return r < 0 ? r : 0;
-        report_add(c->report, REPORT_ENTRIES, 1);
-        if (entry_is_file(want))
+        if (!v->is_repeated)
+                report_add(c->report, REPORT_ENTRIES, 1);
+        if (!v->is_repeated && entry_is_file(want))
                 report_add(c->report, REPORT_BYTES, want->size);
         return entry_is_dir(want) ? update_directory(v, want, have, err) : update_leaf(v, want, have, err);
+}
+
+/* ---- the root ---- */
+
+/* Its metadata, as far as they do not come last. Return 0 or a negative errno with @err filled. */
+static int adjust_root(const struct update_config *c, const struct entry *want, const struct entry *have,
+                       struct visit_task *ret, unsigned why, struct err *err)
+{
+        unsigned flags =
+                (c->limits->privileged ? 0 : META_KEEP_ACCESS) | (c->limits->xattr_system ? 0 : META_KEEP_LABELS);
+        const char *failed;
+        int r = c->dry_run ? 0 : meta_apply(c->to_fd, want, have, flags, &failed);
+
+        if (r == 0) {
+                ret->why = c->to_is_new ? 0 : why;
+                return 0;
+        }
+        err_destination_at(err, r, failed, "the destination directory", NULL);
+        if (err->kind == ERR_RUN)
+                return r;
+        report_item(c->report, err);
+        return 0;
+}
+
+int reconcile_root(struct update *u, struct entry *want, struct arena *arena, struct visit_task *ret, struct err *err)
+{
+        const struct update_config *c = u->config;
+        struct entry have;
+        struct decision d;
+        const char *failed;
+        int r;
+
+        limits_fit(c->limits, want, c->report, "");
+        report_add(c->report, REPORT_ENTRIES, 1);
+        *ret = (struct visit_task){ .mode = want->mode & 07777, .mtime = want->mtime, .missing = c->to_fd < 0 };
+        if (c->to_is_new) {
+                report_change(c->report, REPORT_VERB_NEW, NULL, ".", true, 0);
+                report_add(c->report, REPORT_NEW, 1);
+        }
+        if (c->to_fd < 0)
+                return 0;
+        r = entry_load_fd(&have, c->to_fd, "", arena, &failed);
+        if (r < 0)
+                return err_run(err, r, failed, "the destination directory");
+        u->to_dev = have.dev;
+        limits_disregard(c->limits, &have);
+        d = decide(want, &have, &(struct decide_hints){ .verify = false });
+        if (d.verdict != DECIDE_ADJUST && c->limits->privileged)
+                return 0;
+        return adjust_root(c, want, &have, ret, d.verdict == DECIDE_ADJUST ? d.why : 0, err);
 }

@@ -54,6 +54,7 @@ struct source_dir {
         dev_t dev;        /* its filesystem */
         const char *path; /* relative to the root, "" for itself */
         struct arena *arena;
+        bool is_remote; /* what has to be known of a file's content comes later, by a wire (transfer/receiver.h) */
 
         struct arena_mark mark; /* source_list() fills in the rest */
         struct listing listing;
@@ -68,7 +69,7 @@ struct source_dir {
 int source_list(struct source_dir *d, struct err *err);
 void source_close(struct source_dir *d);
 
-enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3 };
+enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3, SOURCE_LATER = 4 };
 
 /*
  * The next entry, bare; it is valid until the next call. Return 0, SOURCE_END, or a negative errno with an ERR_ITEM:

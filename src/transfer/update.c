@@ -29,39 +29,13 @@
 
 #include <errno.h>
 
-/* Go on in the destination's list up to @name (to its end for NULL), removing what is passed. Return 1 if @name is
- * there. */
-static int pass_old(struct visit *v, const char *name, struct err *err)
-{
-        int r;
-
-        while (v->next_old < v->old.count) {
-                const struct listing_name *n = v->old.names[v->next_old];
-                int order = name ? strcmp(n->name, name) : -1;
-
-                if (order > 0)
-                        return 0;
-                v->next_old++;
-                if (order == 0)
-                        return 1;
-                if (!v->may_remove)
-                        continue;
-                r = visit_absorb(v, discard_name(v, n, err), err);
-                if (r == 0)
-                        r = crew_check(v->worker, err);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 /* Something of the source is there but could not be loaded: what the destination has under its name stays. */
 static int keep_unreadable(struct visit *v, const char *name, int r, struct err *err)
 {
         if (err->kind != ERR_ITEM)
                 return r;
         report_item(v->update->config->report, err);
-        r = pass_old(v, name, err);
+        r = discard_passed(v, name, err);
         if (r > 0)
                 report_add(v->update->config->report, REPORT_UNSETTLED, 1);
         return r < 0 ? r : 0;
@@ -69,7 +43,7 @@ static int keep_unreadable(struct visit *v, const char *name, int r, struct err 
 
 static int merge_entry(struct visit *v, struct entry *want, struct err *err)
 {
-        int there = pass_old(v, want->name, err);
+        int there = discard_passed(v, want->name, err);
         int r = there < 0 ? there : reconcile_entry(v, want, there ? want->name : NULL, err);
 
         if (r < 0 && there > 0)
@@ -88,11 +62,11 @@ static int merge(struct visit *v, struct err *err)
                 else
                         r = merge_entry(v, &want, err);
                 if (r == 0)
-                        r = crew_check(v->worker, err);
+                        r = visit_check(v, err);
                 if (r < 0)
                         return r;
         }
-        return pass_old(v, NULL, err);
+        return discard_passed(v, NULL, err);
 }
 
 /* Was it removed, or replaced? What is stale to the kernel may be there still: then it is one that cannot be read. */
@@ -179,34 +153,9 @@ static int visit_kept(struct visit *v, struct err *err)
 
 /* ---- the crew's view ---- */
 
-/* What changes with the content of a directory comes last. Return 0 or -errno. */
-static int set_last_metadata(struct visit *v)
-{
-        const struct visit_task *t = v->task;
-        int fd = crew_fd(v->worker, v->dir, CREW_TO), r;
-        struct entry now;
-
-        r = fd < 0 ? fd : entry_stat_fd(&now, fd);
-        if (r == 0 && !v->update->config->limits->privileged && (now.mode & 07777) != t->mode)
-                r = meta_set_mode(fd, t->mode);
-        if (r == 0 && timespec_compare(now.mtime, t->mtime) != 0)
-                r = meta_set_mtime(fd, t->mtime);
-        return r;
-}
-
 static int finish_kept(struct visit *v, struct err *err)
 {
-        const struct update_config *c = v->update->config;
-        const char *path = v->path.data;
-        int r = c->dry_run ? 0 : set_last_metadata(v);
-
-        if (r < 0)
-                return visit_absorb(v, err_destination_at(err, r, "set the metadata of", path, ""), err);
-        if (v->task->why) {
-                report_change(c->report, REPORT_VERB_METADATA, NULL, path[0] ? path : ".", true, v->task->why);
-                report_add(c->report, REPORT_METADATA, 1);
-        }
-        return 0;
+        return visit_finish(v, v->update->config->dry_run ? -1 : crew_fd(v->worker, v->dir, CREW_TO), err);
 }
 
 static int on_visit(struct crew_worker *w, struct crew_dir *d, struct err *err)
@@ -236,46 +185,14 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
 /* The root's own metadata; its name is no entry of any directory. */
 static int update_root(struct update *u, struct visit_task *ret, struct err *err)
 {
-        const struct update_config *c = u->config;
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
-        struct entry want, have;
-        struct decision d;
+        struct entry want;
         const char *failed;
-        int r = entry_load_fd(&want, source_root_fd(c->source), "", &arena, &failed);
+        int r = entry_load_fd(&want, source_root_fd(u->config->source), "", &arena, &failed);
 
         if (r < 0)
                 return err_run(err, r, failed, "the source directory");
-        limits_fit(c->limits, &want, c->report, "");
-        report_add(c->report, REPORT_ENTRIES, 1);
-        *ret = (struct visit_task){ .mode = want.mode & 07777, .mtime = want.mtime, .missing = c->to_fd < 0 };
-        if (c->to_is_new) {
-                report_change(c->report, REPORT_VERB_NEW, NULL, ".", true, 0);
-                report_add(c->report, REPORT_NEW, 1);
-        }
-        if (c->to_fd < 0)
-                return 0;
-        r = entry_load_fd(&have, c->to_fd, "", &arena, &failed);
-        if (r < 0)
-                return err_run(err, r, failed, "the destination directory");
-        u->to_dev = have.dev;
-        limits_disregard(c->limits, &have);
-        d = decide(&want, &have, &(struct decide_hints){ .verify = false });
-        if (d.verdict != DECIDE_ADJUST && c->limits->privileged)
-                return 0;
-        if (!c->dry_run)
-                r = meta_apply(c->to_fd, &want, &have,
-                               (c->limits->privileged ? 0 : META_KEEP_ACCESS) |
-                                       (c->limits->xattr_system ? 0 : META_KEEP_LABELS),
-                               &failed);
-        if (r == 0) {
-                ret->why = d.verdict == DECIDE_ADJUST && !c->to_is_new ? d.why : 0;
-                return 0;
-        }
-        err_destination_at(err, r, failed, "the destination directory", NULL);
-        if (err->kind == ERR_RUN)
-                return r;
-        report_item(c->report, err);
-        return 0;
+        return reconcile_root(u, &want, &arena, ret, err);
 }
 
 static int run_once(struct update *u, struct err *err)

@@ -202,14 +202,16 @@ START_TEST(a_digest_tells_each_change_and_nothing_else)
                         changed[3].rdev = makedev(4, 65);
                         break;
                 default:
-                        changed[1].mode ^= S_ISVTX;
+                        changed[1].mode = S_IFREG | 0644;
                         break;
                 }
                 digest_of(changed, ARRAY_SIZE(entries), other);
                 ck_assert_msg(memcmp(as_it_was, other, sizeof(other)) != 0, "change %u", what);
         }
         memcpy(changed, entries, sizeof(entries));
-        /* A directory's times and size follow from what is in it; inode numbers are peculiar to each side. */
+        /* A directory is told of apart; inode numbers are peculiar to each side. */
+        changed[1].mode ^= S_ISVTX;
+        changed[1].uid++;
         changed[1].mtime.tv_sec++;
         changed[1].size = 4096;
         changed[0].ino = 17;
