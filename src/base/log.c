@@ -20,6 +20,8 @@ static struct {
         enum log_level most;
         bool terminal, journal, colour;
         bool status_shown;
+        void (*sink)(void *context, enum log_level level, const char *text); /* instead of standard error */
+        void *sink_context;
 } the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "rsync-system-backup", .most = LOG_LEVEL_INFO };
 
 static bool leads_to_journal(void)
@@ -45,6 +47,15 @@ void log_init(const char *program, enum log_level most)
         the_log.colour = the_log.terminal && !(no_color && *no_color);
         setvbuf(stderr, NULL, _IOLBF, 0);
         openlog(program, LOG_PID, LOG_DAEMON);
+}
+
+void log_divert(void (*sink)(void *context, enum log_level level, const char *text), void *context, enum log_level most)
+{
+        pthread_mutex_lock(&the_log.lock);
+        the_log.sink = sink;
+        the_log.sink_context = context;
+        the_log.most = most;
+        pthread_mutex_unlock(&the_log.lock);
 }
 
 static const int priorities[] = {
@@ -98,10 +109,14 @@ void log_line(enum log_level level, const char *format, ...)
         va_end(arguments);
         defuse(text);
         pthread_mutex_lock(&the_log.lock);
-        /* Both may lead to one file. That it failed is remembered by the stream. */
-        (void)fflush(stdout);
-        erase_status();
-        write_stderr(level, text);
+        if (the_log.sink) {
+                the_log.sink(the_log.sink_context, level, text);
+        } else {
+                /* Both may lead to one file. That it failed is remembered by the stream. */
+                (void)fflush(stdout);
+                erase_status();
+                write_stderr(level, text);
+        }
         pthread_mutex_unlock(&the_log.lock);
         if (!the_log.journal)
                 syslog(priorities[level], "%s", text);

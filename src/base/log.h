@@ -22,6 +22,13 @@ enum log_level {
  */
 void log_init(const char *program, enum log_level most);
 
+/*
+ * From now on messages go to @sink instead of standard error, whatever their level is up to @most; it is called from
+ * any thread, with one line of escaped text. They go to syslog(3) as well. NULL: to standard error again.
+ */
+void log_divert(void (*sink)(void *context, enum log_level level, const char *text), void *context,
+                enum log_level most);
+
 void log_line(enum log_level level, const char *format, ...) _printf_(2, 3);
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

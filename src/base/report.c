@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/stop.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -21,11 +22,20 @@ struct lack {
         char first[PATH_SHOWN_MAX];
 };
 
+/* Counts of all kinds side by side. */
+enum {
+        ITEMS = REPORT_COUNTS,
+        REMAINS,
+        VANISHED,
+        UNSTEADY,
+        PARTIAL, /* more than 0: it is */
+        NUMBERS
+};
+
 struct report {
         struct report_config config;
-        atomic_uint_least64_t counts[REPORT_COUNTS];
-        atomic_uint_least64_t items, remains, vanished, unsteady;
-        atomic_bool partial, failed;
+        atomic_uint_least64_t own[NUMBERS], other[NUMBERS]; /* other: what another process has told */
+        atomic_bool failed;
         atomic_int failure_status;
         pthread_mutex_t lock; /* guards lacks */
         struct lack lacks[REPORT_LACKS];
@@ -51,26 +61,37 @@ struct report *report_free(struct report *r)
         return NULL;
 }
 
+static void add(struct report *r, unsigned which, uint64_t n)
+{
+        atomic_fetch_add_explicit(&r->own[which], n, memory_order_relaxed);
+}
+
+static uint64_t get(const struct report *r, unsigned which)
+{
+        return atomic_load_explicit(&r->own[which], memory_order_relaxed) +
+               atomic_load_explicit(&r->other[which], memory_order_relaxed);
+}
+
 void report_add(struct report *r, enum report_count count, uint64_t n)
 {
-        atomic_fetch_add_explicit(&r->counts[count], n, memory_order_relaxed);
+        add(r, count, n);
 }
 
 uint64_t report_get(const struct report *r, enum report_count count)
 {
-        return atomic_load_explicit(&r->counts[count], memory_order_relaxed);
+        return get(r, count);
 }
 
 void report_restart(struct report *r)
 {
-        static const enum report_count seen[] = { REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED };
+        static const unsigned seen[] = {
+                REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED, ITEMS, VANISHED, UNSTEADY, PARTIAL,
+        };
 
-        for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
-                atomic_store(&r->counts[seen[i]], 0);
-        atomic_store(&r->items, 0);
-        atomic_store(&r->vanished, 0);
-        atomic_store(&r->unsteady, 0);
-        atomic_store(&r->partial, false);
+        for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+                atomic_store(&r->own[seen[i]], 0);
+                atomic_store(&r->other[seen[i]], 0);
+        }
         pthread_mutex_lock(&r->lock);
         for (size_t i = 0; i < REPORT_LACKS; i++)
                 r->lacks[i].count = 0;
@@ -87,53 +108,53 @@ static void warn(const struct report *r, struct err *err)
 
 void report_item(struct report *r, struct err *err)
 {
-        atomic_fetch_add(&r->items, 1);
-        atomic_store(&r->partial, true);
+        add(r, ITEMS, 1);
+        report_mark_partial(r);
         warn(r, err);
 }
 
 uint64_t report_items(const struct report *r)
 {
-        return atomic_load(&r->items);
+        return get(r, ITEMS);
 }
 
 void report_remains(struct report *r, struct err *err)
 {
-        atomic_fetch_add(&r->remains, 1);
+        add(r, REMAINS, 1);
         warn(r, err);
 }
 
 uint64_t report_remains_count(const struct report *r)
 {
-        return atomic_load(&r->remains);
+        return get(r, REMAINS);
 }
 
 void report_vanished(struct report *r, const char *directory, const char *name)
 {
         char shown[PATH_SHOWN_MAX];
 
-        atomic_fetch_add(&r->vanished, 1);
+        add(r, VANISHED, 1);
         path_show(directory, name, shown, sizeof(shown));
         log_debug("vanished while the backup ran: '%s'", shown);
 }
 
 uint64_t report_vanished_count(const struct report *r)
 {
-        return atomic_load(&r->vanished);
+        return get(r, VANISHED);
 }
 
 void report_unsteady(struct report *r, const char *directory, const char *name)
 {
         char shown[PATH_SHOWN_MAX];
 
-        atomic_fetch_add(&r->unsteady, 1);
+        add(r, UNSTEADY, 1);
         path_show(directory, name, shown, sizeof(shown));
         log_warning("'%s' changed each time it was read; it is stored as it was read last", shown);
 }
 
 uint64_t report_unsteady_count(const struct report *r)
 {
-        return atomic_load(&r->unsteady);
+        return get(r, UNSTEADY);
 }
 
 void report_lack(struct report *r, enum report_lack lack, bool accepted, const char *directory, const char *name)
@@ -141,7 +162,7 @@ void report_lack(struct report *r, enum report_lack lack, bool accepted, const c
         struct lack *l = &r->lacks[lack];
 
         if (!accepted)
-                atomic_store(&r->partial, true);
+                report_mark_partial(r);
         pthread_mutex_lock(&r->lock);
         /* One that nobody accepted decides how they are told. */
         l->accepted = accepted && (l->count == 0 || l->accepted);
@@ -211,29 +232,34 @@ static const char *verb_text(enum report_verb verb)
         return texts[verb];
 }
 
-void report_change(struct report *r, enum report_verb verb, const char *directory, const char *name, bool is_directory,
-                   unsigned why)
+static void list(struct report *r, const struct report_line *l)
 {
         _cleanup_(buf_deinit) struct buf line = { .data = NULL };
 
         if (!r->config.list_changes)
                 return;
-        if (buf_printf(&line, "%-8s ", verb_text(verb)) < 0 || path_escape(&line, directory, name) < 0 ||
-            (is_directory && buf_putc(&line, '/') < 0) || (r->config.list_reasons && append_reasons(&line, why) < 0))
+        if (r->config.take_line) {
+                r->config.take_line(r->config.context, l);
+                return;
+        }
+        if (buf_printf(&line, "%-8s ", verb_text(l->verb)) < 0 || path_escape(&line, l->directory, l->name) < 0 ||
+            (l->is_directory && buf_putc(&line, '/') < 0) ||
+            (r->config.list_reasons && append_reasons(&line, l->why) < 0) ||
+            (l->reasons && buf_printf(&line, " (%s)", l->reasons) < 0))
                 return;
         (void)log_print(line.data);
 }
 
+void report_change(struct report *r, enum report_verb verb, const char *directory, const char *name, bool is_directory,
+                   unsigned why)
+{
+        list(r, &(struct report_line){
+                        .verb = verb, .directory = directory, .name = name, .is_directory = is_directory, .why = why });
+}
+
 void report_change_for(struct report *r, enum report_verb verb, const char *name, const char *reasons)
 {
-        _cleanup_(buf_deinit) struct buf line = { .data = NULL };
-
-        if (!r->config.list_changes)
-                return;
-        if (buf_printf(&line, "%-8s ", verb_text(verb)) < 0 || path_escape(&line, NULL, name) < 0 ||
-            (reasons && buf_printf(&line, " (%s)", reasons) < 0))
-                return;
-        (void)log_print(line.data);
+        list(r, &(struct report_line){ .verb = verb, .name = name, .reasons = reasons });
 }
 
 bool report_lists_changes(const struct report *r)
@@ -253,12 +279,51 @@ void report_failure(struct report *r, struct err *err)
 
 void report_mark_partial(struct report *r)
 {
-        atomic_store(&r->partial, true);
+        atomic_store(&r->own[PARTIAL], 1);
 }
+
+/* ---- two processes ---- */
+
+bool report_number_exists(uint64_t number)
+{
+        return number < REPORT_COUNTS || (number >= REPORT_NUMBER_ITEMS && number < REPORT_NUMBERS_END);
+}
+
+static unsigned place_of(unsigned number)
+{
+        static const unsigned places[] = {
+                [REPORT_NUMBER_ITEMS - REPORT_NUMBER_ITEMS] = ITEMS,
+                [REPORT_NUMBER_REMAINS - REPORT_NUMBER_ITEMS] = REMAINS,
+                [REPORT_NUMBER_VANISHED - REPORT_NUMBER_ITEMS] = VANISHED,
+                [REPORT_NUMBER_UNSTEADY - REPORT_NUMBER_ITEMS] = UNSTEADY,
+                [REPORT_NUMBER_PARTIAL - REPORT_NUMBER_ITEMS] = PARTIAL,
+        };
+
+        assert(report_number_exists(number));
+        return number < REPORT_COUNTS ? number : places[number - REPORT_NUMBER_ITEMS];
+}
+
+uint64_t report_tell(const struct report *r, unsigned number)
+{
+        return atomic_load(&r->own[place_of(number)]);
+}
+
+void report_hear(struct report *r, unsigned number, uint64_t n)
+{
+        atomic_store(&r->other[place_of(number)], n);
+}
+
+void report_hear_end(struct report *r)
+{
+        for (unsigned i = 0; i < NUMBERS; i++)
+                add(r, i, atomic_exchange(&r->other[i], 0));
+}
+
+/* ---- the outcome ---- */
 
 bool report_is_partial(const struct report *r)
 {
-        return atomic_load(&r->partial);
+        return get(r, PARTIAL) > 0;
 }
 
 bool report_has_failed(const struct report *r)

@@ -66,10 +66,24 @@ enum report_verb {
         REPORT_VERB_KEPT,
 };
 
+/* A line of the list of changes. */
+struct report_line {
+        enum report_verb verb;
+        const char *directory; /* may be NULL */
+        const char *name;
+        bool is_directory;
+        unsigned why;        /* report_why bits; */
+        const char *reasons; /* or these in words; NULL for none */
+};
+
 struct report_config {
         bool list_changes; /* a line for each changed path, on standard output */
         bool list_reasons; /* and why */
         bool is_imagined;  /* what happens is counted, and told to nobody */
+
+        /* Where the lines go instead of standard output; called from any thread. NULL: they are printed. */
+        void (*take_line)(void *context, const struct report_line *line);
+        void *context;
 };
 
 int report_new(struct report **ret, const struct report_config *config, struct err *err);
@@ -122,6 +136,27 @@ void report_failure(struct report *r, struct err *err);
 
 /* Another run's transfer that is known to be incomplete counts as this run's own. */
 void report_mark_partial(struct report *r);
+
+/*
+ * A run in two processes, each with a report of its own: one tells the numbers of its report, the other hears them, and
+ * from then on they are part of what it knows. They are the same for both, below REPORT_COUNTS an enum report_count.
+ */
+enum report_number {
+        REPORT_NUMBER_ITEMS = 100,
+        REPORT_NUMBER_REMAINS,
+        REPORT_NUMBER_VANISHED,
+        REPORT_NUMBER_UNSTEADY,
+        REPORT_NUMBER_PARTIAL, /* 0 or 1 */
+        REPORT_NUMBERS_END,
+};
+bool report_number_exists(uint64_t number);
+
+/* How many are there of our own? */
+uint64_t report_tell(const struct report *r, unsigned number);
+/* So many are there in the other report now. */
+void report_hear(struct report *r, unsigned number, uint64_t n);
+/* The other process has ended: what it told stays, and another one begins anew. */
+void report_hear_end(struct report *r);
 
 /* Are files missing from this backup? */
 bool report_is_partial(const struct report *r);

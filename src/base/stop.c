@@ -13,10 +13,11 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
-enum { NAP_MS = 200 };
+enum { NAP_MS = 200, BY_OURSELVES = -1 };
 
 static int signal_fd = -1;
-static atomic_int requested_by;
+static atomic_int requested_by; /* a signal, or BY_OURSELVES */
+static const char *_Atomic requested_for;
 static _Thread_local bool is_main_thread;
 
 int stop_init(struct err *err)
@@ -70,9 +71,21 @@ bool stop_requested(void)
         return atomic_load_explicit(&requested_by, memory_order_relaxed) != 0;
 }
 
+void stop_request(const char *who)
+{
+        int none = 0;
+
+        /* Who reads that it is requested also reads for whom. */
+        if (!stop_requested())
+                atomic_store(&requested_for, who);
+        atomic_compare_exchange_strong(&requested_by, &none, BY_OURSELVES);
+}
+
 int stop_signal(void)
 {
-        return atomic_load(&requested_by);
+        int by = atomic_load(&requested_by);
+
+        return by == BY_OURSELVES ? 0 : by;
 }
 
 int stop_check(struct err *err)
@@ -81,6 +94,8 @@ int stop_check(struct err *err)
                 stop_poll();
         if (!stop_requested())
                 return 0;
+        if (stop_signal() == 0)
+                return err_runf(err, -ECANCELED, "stopped by %s", atomic_load(&requested_for));
         return err_runf(err, -ECANCELED, "stopped by signal %s", sigabbrev_np(stop_signal()));
 }
 

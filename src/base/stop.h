@@ -23,6 +23,10 @@ void stop_poll(void);
 
 bool stop_requested(void);
 
+/* Ask for it ourselves, as a signal would: @who does, a static text for messages ("the client"). The first who asks is
+ * named. From any thread. */
+void stop_request(const char *who);
+
 /* The signal that asked for it, 0 if none. */
 int stop_signal(void);
 

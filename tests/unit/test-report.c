@@ -1,0 +1,134 @@
+/* Two processes that work on one run: what is known is what both have seen; nothing is lost when one of them ends. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/stop.h"
+
+#include <check.h>
+#include <errno.h>
+
+static struct report *new_report(const struct report_config *config)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct report *r;
+
+        ck_assert_int_eq(report_new(&r, config, &err), 0);
+        return r;
+}
+
+static void drop_line(void *context, enum log_level level, const char *text)
+{
+        unsigned *lines = context;
+
+        if (level == LOG_LEVEL_WARNING && strstr(text, "cannot read"))
+                ++*lines;
+}
+
+START_TEST(what_both_have_counts)
+{
+        const struct report_config config = { .list_changes = false };
+        _cleanup_(report_freep) struct report *here = new_report(&config), *there = new_report(&config);
+        struct err err = { .kind = ERR_NONE };
+        unsigned lines = 0;
+
+        log_divert(drop_line, &lines, LOG_LEVEL_DEBUG);
+        report_add(here, REPORT_COPIED_BYTES, 10);
+        report_add(there, REPORT_COPIED_BYTES, 5);
+        err_item(&err, -EIO, "read", "x");
+        report_item(there, &err);
+        report_vanished(here, NULL, "y");
+        for (unsigned n = 0; n < REPORT_NUMBERS_END; n++) {
+                if (report_number_exists(n))
+                        report_hear(here, n, report_tell(there, n));
+        }
+        ck_assert_uint_eq(report_get(here, REPORT_COPIED_BYTES), 15);
+        ck_assert_uint_eq(report_items(here), 1);
+        ck_assert(report_is_partial(here));
+        ck_assert_int_eq(report_exit_status(here), 23);
+        ck_assert_uint_eq(report_tell(here, REPORT_COPIED_BYTES), 10);
+
+        /* It ends, and another one begins at zero: what was done stays, what was seen is seen again. */
+        report_hear_end(here);
+        ck_assert_uint_eq(report_get(here, REPORT_COPIED_BYTES), 15);
+        report_restart(here);
+        ck_assert(!report_is_partial(here));
+        ck_assert_uint_eq(report_get(here, REPORT_COPIED_BYTES), 15);
+        report_hear(here, REPORT_COPIED_BYTES, 3);
+        ck_assert_uint_eq(report_get(here, REPORT_COPIED_BYTES), 18);
+        ck_assert_uint_eq(lines, 1);
+}
+END_TEST
+
+START_TEST(numbers_that_do_not_exist_are_known)
+{
+        ck_assert(report_number_exists(0));
+        ck_assert(!report_number_exists(REPORT_COUNTS));
+        ck_assert(!report_number_exists(99));
+        ck_assert(report_number_exists(REPORT_NUMBER_PARTIAL));
+        ck_assert(!report_number_exists(REPORT_NUMBERS_END));
+        ck_assert(!report_number_exists(UINT64_MAX));
+}
+END_TEST
+
+static void take_line(void *context, const struct report_line *line)
+{
+        struct report_line *ret = context;
+
+        *ret = *line;
+}
+
+START_TEST(changes_go_where_they_are_wanted)
+{
+        struct report_line line = { .name = NULL };
+        const struct report_config config = { .list_changes = true, .take_line = take_line, .context = &line };
+        const struct report_config silent = { .take_line = take_line, .context = &line };
+        _cleanup_(report_freep) struct report *r = new_report(&config), *s = new_report(&silent);
+
+        report_change(s, REPORT_VERB_NEW, "a", "b", true, 0);
+        ck_assert_ptr_null(line.name);
+        report_change(r, REPORT_VERB_CHANGED, "a", "b", true, REPORT_WHY_SIZE);
+        ck_assert_int_eq(line.verb, REPORT_VERB_CHANGED);
+        ck_assert_str_eq(line.directory, "a");
+        ck_assert_str_eq(line.name, "b");
+        ck_assert(line.is_directory);
+        ck_assert_uint_eq(line.why, REPORT_WHY_SIZE);
+        report_change_for(r, REPORT_VERB_KEPT, "c", "daily");
+        ck_assert_str_eq(line.reasons, "daily");
+        ck_assert_ptr_null(line.directory);
+}
+END_TEST
+
+START_TEST(we_may_ask_ourselves_to_stop)
+{
+        const struct report_config config = { .list_changes = false };
+        _cleanup_(report_freep) struct report *r = new_report(&config);
+        struct err err = { .kind = ERR_NONE };
+
+        ck_assert_int_eq(stop_check(&err), 0);
+        stop_request("the client");
+        stop_request("somebody else");
+        ck_assert(stop_requested());
+        ck_assert_int_eq(stop_signal(), 0);
+        ck_assert_int_eq(stop_check(&err), -ECANCELED);
+        ck_assert_str_eq(err.text, "stopped by the client");
+        ck_assert_int_eq(report_exit_status(r), 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("report");
+        TCase *all = tcase_create("all");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_test(all, what_both_have_counts);
+        tcase_add_test(all, numbers_that_do_not_exist_are_known);
+        tcase_add_test(all, changes_go_where_they_are_wanted);
+        tcase_add_test(all, we_may_ask_ourselves_to_stop);
+        suite_add_tcase(suite, all);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
