@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -21,6 +22,7 @@ struct progress {
         uint64_t expected;
         double started;
         uint64_t entries_before, bytes_before; /* counters when the step began */
+        struct progress_listener listener;
 };
 
 double progress_now(void)
@@ -74,6 +76,8 @@ void progress_begin(struct progress *p, enum progress_step step, uint64_t expect
         p->entries_before = p->bytes_before = 0;
         p->entries_before = entries(p);
         p->bytes_before = bytes(p);
+        if (p->listener.step)
+                p->listener.step(p->listener.context, (int)step, expected);
         progress_tick(p);
 }
 
@@ -136,9 +140,12 @@ static void describe(const struct progress *p, char *out, size_t size)
 
 void progress_tick(void *progress)
 {
+        const struct progress *p = progress;
         char line[COLUMNS_MAX + 1];
 
-        describe(progress, line, sizeof(line));
+        if (p->listener.tick)
+                p->listener.tick(p->listener.context);
+        describe(p, line, sizeof(line));
         /* The last column stays free: some terminals go to the next line after writing it. */
         line[terminal_columns() - 1] = '\0';
         log_status(line);
@@ -148,6 +155,53 @@ void progress_end(struct progress *p)
 {
         p->expected = 0;
         log_status(NULL);
+        if (p->listener.step)
+                p->listener.step(p->listener.context, -1, 0);
+}
+
+void progress_listen(struct progress *p, const struct progress_listener *listener)
+{
+        p->listener = *listener;
+}
+
+/* ---- beside the main thread ---- */
+
+struct errand {
+        int (*work)(void *context);
+        void *context;
+        int result;
+};
+
+static void *do_errand(void *errand)
+{
+        struct errand *e = errand;
+
+        e->result = e->work(e->context);
+        return NULL;
+}
+
+int progress_during(struct progress *p, int (*work)(void *context), void *context)
+{
+        enum { NAP_NS = 200000000, NS = 1000000000 };
+        struct errand e = { .work = work, .context = context };
+        struct timespec until;
+        pthread_t thread;
+        int r;
+
+        if (!p->listener.tick)
+                return work(context);
+        r = pthread_create(&thread, NULL, do_errand, &e);
+        if (r != 0)
+                return -r;
+        do {
+                progress_tick(p);
+                clock_gettime(CLOCK_REALTIME, &until);
+                until.tv_nsec += NAP_NS;
+                until.tv_sec += until.tv_nsec / NS;
+                until.tv_nsec %= NS;
+                r = pthread_timedjoin_np(thread, NULL, &until);
+        } while (r == ETIMEDOUT);
+        return e.result;
 }
 
 const char *progress_count(uint64_t n, char out[PROGRESS_TEXT_SIZE])

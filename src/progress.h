@@ -8,6 +8,16 @@ struct report;
 
 enum progress_step { PROGRESS_TRANSFER, PROGRESS_SNAPSHOT, PROGRESS_REMOVE, PROGRESS_SYNC };
 
+/*
+ * Who else is told what is being done: called on the main thread when a step begins (-1: when it ends), and at each
+ * tick.
+ */
+struct progress_listener {
+        void (*step)(void *context, int step, uint64_t expected);
+        void (*tick)(void *context);
+        void *context;
+};
+
 int progress_new(struct progress **ret, const struct report *report);
 struct progress *progress_free(struct progress *p);
 DEFINE_FREEP(struct progress, progress_free)
@@ -20,6 +30,16 @@ void progress_tick(void *progress);
 
 /* The step is over: the line goes away. */
 void progress_end(struct progress *p);
+
+/* @listener is copied. */
+void progress_listen(struct progress *p, const struct progress_listener *listener);
+
+/*
+ * Call @work with @context on a thread of its own and tick until it is done, for what would keep the main thread for
+ * long: nothing is shown or heard meanwhile otherwise. Without a listener it is called as it is. Return what it
+ * returns, or -EAGAIN when there can be no thread.
+ */
+int progress_during(struct progress *p, int (*work)(void *context), void *context);
 
 /* ---- numbers for people; all return @out ---- */
 
