@@ -8,11 +8,13 @@
 
 #include "base/err.h"
 #include "base/stop.h"
+#include "transfer/bucket.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum {
         READ_SIZE = 256 * 1024,
@@ -27,8 +29,18 @@ struct channel {
         struct buf unread; /* came while something was sent, or more than one packet at once */
         uint64_t received_bytes, sent_bytes;
         bool is_at_end; /* the peer sends nothing more */
+        bool outlives_stop;
+        struct bucket in_bucket, out_bucket;
         unsigned writes, blocked;
 };
+
+static uint64_t now_us(void)
+{
+        struct timespec now = { .tv_sec = 0 };
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 static int set_nonblocking(int fd)
 {
@@ -53,6 +65,8 @@ int channel_new(struct channel **ret, const struct channel_config *config, struc
         if (set_nonblocking(config->in_fd) < 0 || set_nonblocking(config->out_fd) < 0)
                 return err_run(err, -errno, "prepare the connection to the", config->peer);
         wire_compress(c->wire, !config->never_compress);
+        bucket_init(&c->in_bucket, config->rate, now_us());
+        bucket_init(&c->out_bucket, config->rate, now_us());
         *ret = TAKE(c);
         return 0;
 }
@@ -65,6 +79,16 @@ struct channel *channel_free(struct channel *c)
         buf_deinit(&c->unread);
         free(c);
         return NULL;
+}
+
+void channel_set_timeout(struct channel *c, unsigned timeout_s)
+{
+        c->config.timeout_s = timeout_s;
+}
+
+void channel_outlive_stop(struct channel *c)
+{
+        c->outlives_stop = true;
 }
 
 struct wire *channel_wire(struct channel *c)
@@ -93,7 +117,7 @@ static void judge_link(struct channel *c, bool would_block)
 {
         c->writes++;
         c->blocked += would_block;
-        if (c->writes < WRITES_JUDGED || c->config.never_compress || c->config.always_compress)
+        if (c->writes < WRITES_JUDGED || c->config.never_compress || c->config.always_compress || c->config.rate > 0)
                 return;
         wire_compress(c->wire, c->blocked >= BLOCKED_MIN);
         c->writes = c->blocked = 0;
@@ -111,8 +135,12 @@ static int write_some(struct channel *c, struct err *err)
 {
         size_t size;
         const void *data = wire_output(c->wire, &size);
-        ssize_t n = send(c->config.out_fd, data, size, MSG_NOSIGNAL);
+        ssize_t n;
 
+        size = bucket_allows(&c->out_bucket, size, now_us());
+        if (size == 0)
+                return 0;
+        n = send(c->config.out_fd, data, size, MSG_NOSIGNAL);
         if (n < 0 && errno == ENOTSOCK)
                 n = write(c->config.out_fd, data, size);
         if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
@@ -121,6 +149,7 @@ static int write_some(struct channel *c, struct err *err)
                 return err_run(err, -errno, "write to the", c->config.peer);
         judge_link(c, n < (ssize_t)size);
         if (n > 0) {
+                bucket_take(&c->out_bucket, (size_t)n);
                 wire_sent(c->wire, (size_t)n);
                 c->sent_bytes += (size_t)n;
         }
@@ -129,21 +158,42 @@ static int write_some(struct channel *c, struct err *err)
 
 static int read_some(struct channel *c, struct err *err)
 {
+        size_t size = bucket_allows(&c->in_bucket, READ_SIZE, now_us());
         ssize_t n;
 
+        if (size == 0)
+                return 0;
         if (c->unread.size > CHANNEL_WAITING_MAX)
                 return err_runf(err, -EPROTO, "the %s sends without end", c->config.peer);
         if (buf_reserve(&c->unread, READ_SIZE) < 0)
                 return err_oom(err);
-        n = read(c->config.in_fd, c->unread.data + c->unread.size, READ_SIZE);
+        n = read(c->config.in_fd, c->unread.data + c->unread.size, size);
         if (n < 0 && errno == ECONNRESET)
                 n = 0;
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR ? 0 : err_run(err, -errno, "read from the", c->config.peer);
+        bucket_take(&c->in_bucket, (size_t)n);
         c->is_at_end = n == 0;
         c->unread.size += (size_t)n;
         c->received_bytes += (size_t)n;
         return 0;
+}
+
+/* Until a bucket has something again its descriptor is not watched. Return for how long, -1 if both may go. */
+static int pause_ms(struct channel *c, struct pollfd *in, struct pollfd *out)
+{
+        uint64_t least_us = UINT64_MAX;
+
+        if (in->fd >= 0 && bucket_allows(&c->in_bucket, READ_SIZE, now_us()) == 0) {
+                in->fd = -1;
+                least_us = bucket_wait_us(&c->in_bucket);
+        }
+        if (out->fd >= 0 && bucket_allows(&c->out_bucket, unsent(c), now_us()) == 0) {
+                out->fd = -1;
+                if (bucket_wait_us(&c->out_bucket) < least_us)
+                        least_us = bucket_wait_us(&c->out_bucket);
+        }
+        return least_us == UINT64_MAX ? -1 : (int)(least_us / 1000) + 1;
 }
 
 /* Wait until something can be done, and do it. @deadline_us as of stop_deadline_us(). */
@@ -152,13 +202,15 @@ static int work(struct channel *c, uint64_t deadline_us, struct err *err)
         struct pollfd fds[] = {
                 { .fd = c->is_at_end ? -1 : c->config.in_fd, .events = POLLIN },
                 { .fd = unsent(c) > 0 ? c->config.out_fd : -1, .events = POLLOUT },
-                { .fd = stop_fd(), .events = POLLIN },
+                { .fd = c->outlives_stop ? -1 : stop_fd(), .events = POLLIN },
         };
-        int n = poll(fds, ARRAY_SIZE(fds), stop_left_ms(deadline_us)), r = stop_check(err);
+        int pause = pause_ms(c, &fds[0], &fds[1]), left = stop_left_ms(deadline_us), n, r;
 
+        n = poll(fds, ARRAY_SIZE(fds), pause >= 0 && (left < 0 || pause < left) ? pause : left);
+        r = c->outlives_stop ? 0 : stop_check(err);
         if (r < 0)
                 return r;
-        if (n == 0)
+        if (n == 0 && stop_left_ms(deadline_us) == 0)
                 return err_runf(err, -ETIMEDOUT, "the %s has been silent for %u seconds", c->config.peer,
                                 c->config.timeout_s);
         if (fds[0].revents)
@@ -192,8 +244,10 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
                 r = wire_flush(c->wire, err);
         if (r == 0 && !wait)
                 r = read_some(c, err);
-        if (r == 0 && !wait)
-                return next(c, ret, err);
+        if (r == 0 && !wait) {
+                r = next(c, ret, err);
+                return r == 0 && c->is_at_end && c->unread.size == 0 ? fail_gone(c, err) : r;
+        }
         while (r == 0) {
                 if (c->is_at_end && c->unread.size == 0)
                         return fail_gone(c, err);

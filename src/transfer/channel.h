@@ -19,11 +19,18 @@ struct channel_config {
         struct wire_config wire;
         bool never_compress;  /* else it is tried, and goes on as long as the link is the slower part */
         bool always_compress; /* whatever the link does */
+        uint64_t rate;        /* bytes a second that go at most, in each direction; 0: no limit */
 };
 
 int channel_new(struct channel **ret, const struct channel_config *config, struct err *err);
 struct channel *channel_free(struct channel *c);
 DEFINE_FREEP(struct channel, channel_free)
+
+/* How long silence is borne from now on, as `timeout_s`. */
+void channel_set_timeout(struct channel *c, unsigned timeout_s);
+
+/* A stop request is being answered: from now on nothing ends because of it. */
+void channel_outlive_stop(struct channel *c);
 
 /* To put messages in: wire_begin(), wire_end(). */
 struct wire *channel_wire(struct channel *c);

@@ -3,6 +3,7 @@
  * silent. The other side is a process of its own.
  */
 #include "base/err.h"
+#include "base/stop.h"
 #include "scratch.h"
 #include "transfer/channel.h"
 
@@ -163,6 +164,93 @@ START_TEST(asking_without_waiting_does_not_block)
 }
 END_TEST
 
+START_TEST(a_peer_that_is_gone_is_told_without_waiting_too)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct wire_message m;
+        struct channel *a, *b;
+        int fds[2], r;
+
+        make_pair(fds);
+        a = new_channel(fds[0], 60);
+        b = new_channel(fds[1], 60);
+        ck_assert_int_eq(buf_append(wire_begin(channel_wire(b), 5), "bye", 3), 0);
+        ck_assert_int_eq(wire_end(channel_wire(b), &err), 0);
+        ck_assert_int_eq(channel_send(b, true, &err), 0);
+        channel_free(b);
+        close(fds[1]);
+        /* What it said before comes first. */
+        ck_assert_int_eq(channel_receive(a, &m, false, &err), 1);
+        while ((r = channel_receive(a, &m, false, &err)) == 0)
+                continue;
+        ck_assert_int_eq(r, -ECONNRESET);
+        channel_free(a);
+        close(fds[0]);
+}
+END_TEST
+
+enum { RATE = 400000, RATED_MESSAGES = 10 };
+
+static struct channel *new_rated_channel(int fd, uint64_t rate)
+{
+        const struct channel_config config = {
+                .in_fd = fd, .out_fd = fd, .peer = "other side", .wire = { .program = "1" }, .rate = rate
+        };
+        struct err err = { .kind = ERR_NONE };
+        struct channel *c;
+
+        ck_assert_int_eq(channel_new(&c, &config, &err), 0);
+        return c;
+}
+
+static int say_some(struct channel *c)
+{
+        static char data[MESSAGE_SIZE];
+        struct err err = { .kind = ERR_NONE };
+
+        for (int i = 0; i < RATED_MESSAGES; i++) {
+                if (buf_append(wire_begin(channel_wire(c), 1), data, MESSAGE_SIZE) < 0 ||
+                    wire_end(channel_wire(c), &err) < 0)
+                        return 1;
+        }
+        return channel_send(c, true, &err) < 0;
+}
+
+/* How many seconds half a megabyte takes. */
+static double time_rated(uint64_t sender_rate, uint64_t receiver_rate)
+{
+        struct err err = { .kind = ERR_NONE };
+        uint64_t before = stop_deadline_us(1000);
+        struct wire_message m;
+        struct channel *c;
+        int fds[2], status;
+        pid_t child;
+
+        make_pair(fds);
+        child = fork();
+        if (child == 0)
+                _exit(say_some(new_rated_channel(fds[0], sender_rate)));
+        c = new_rated_channel(fds[1], receiver_rate);
+        for (int i = 0; i < RATED_MESSAGES; i++)
+                ck_assert_int_eq(channel_receive(c, &m, true, &err), 1);
+        channel_free(c);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+        close(fds[0]);
+        close(fds[1]);
+        return (double)(stop_deadline_us(1000) - before) / 1e6;
+}
+
+START_TEST(a_rate_is_kept_in_both_directions)
+{
+        /* Less a burst of a quarter of a second. */
+        ck_assert_double_lt(time_rated(0, 0), 0.5);
+        ck_assert_double_ge(time_rated(RATE, 0), 0.95);
+        ck_assert_double_ge(time_rated(0, RATE), 0.95);
+        ck_assert_double_lt(time_rated(RATE, RATE), 4);
+}
+END_TEST
+
 int main(void)
 {
         const TTest *const tests[] = {
@@ -170,6 +258,8 @@ int main(void)
                 a_peer_that_goes_away_is_told,
                 silence_has_its_time,
                 asking_without_waiting_does_not_block,
+                a_peer_that_is_gone_is_told_without_waiting_too,
+                a_rate_is_kept_in_both_directions,
         };
 
         signal(SIGPIPE, SIG_IGN);
