@@ -1,0 +1,186 @@
+/* A payload is read to its end and judged once (transfer/pack.h); only then something is handed out. */
+#include "transfer/request.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "transfer/pack.h"
+#include "transfer/wire.h"
+
+#include <linux/limits.h>
+#include <stdio.h>
+
+enum { IONICE_MAX = 3, MACHINE_MAX = 255, ERRNO_MAX = 4095 };
+
+int request_refuse(const char *name, struct err *err)
+{
+        return err_runf(err, -EPROTO, "the other side breaks the protocol: %s makes no sense", name);
+}
+
+/* ---- PREPARE ---- */
+
+int request_put_prepare(struct buf *b, const struct request_prepare *p)
+{
+        int r = pack_text(b, p->path);
+
+        r = r < 0 ? r : pack_text(b, p->mount);
+        r = r < 0 ? r : pack_text(b, p->crypto);
+        r = r < 0 ? r : pack_varint(b, p->flags);
+        return r < 0 ? r : pack_u8(b, (uint8_t)p->ionice);
+}
+
+int request_get_prepare(const struct wire_message *m, struct request_prepare *ret, struct err *err)
+{
+        struct unpack u = unpack_begin(m->data, m->size);
+        struct request_prepare p;
+
+        p.path = unpack_text(&u, PATH_MAX - 1);
+        p.mount = unpack_text(&u, PATH_MAX - 1);
+        p.crypto = unpack_text(&u, NAME_MAX);
+        p.flags = (unsigned)unpack_varint(&u, REQUEST_FLAGS);
+        p.ionice = unpack_u8(&u);
+        if (!unpack_end(&u) || p.ionice > IONICE_MAX) {
+                request_prepare_deinit(&p);
+                return request_refuse("PREPARE", err);
+        }
+        *ret = p;
+        return 0;
+}
+
+void request_prepare_deinit(struct request_prepare *p)
+{
+        free(p->path);
+        free(p->mount);
+        free(p->crypto);
+        *p = (struct request_prepare){ .path = NULL };
+}
+
+int request_put_place(struct buf *b, const struct request_place *p)
+{
+        int r = pack_text(b, p->boot);
+
+        r = r < 0 ? r : pack_text(b, p->parent);
+        r = r < 0 ? r : pack_varint(b, p->flags);
+        r = r < 0 ? r : pack_varint(b, p->count);
+        for (size_t i = 0; i < p->count && r == 0; i++) {
+                r = pack_varint(b, p->avoided[i].dev);
+                r = r < 0 ? r : pack_varint(b, p->avoided[i].ino);
+        }
+        return r;
+}
+
+int request_get_place(const struct wire_message *m, struct request_place *ret, struct err *err)
+{
+        struct unpack u = unpack_begin(m->data, m->size);
+        struct request_place p = { .boot = NULL };
+        size_t count;
+
+        p.boot = unpack_text(&u, MACHINE_MAX);
+        p.parent = unpack_text(&u, PATH_MAX - 1);
+        p.flags = (unsigned)unpack_varint(&u, UINT32_MAX);
+        count = (size_t)unpack_varint(&u, REQUEST_AVOIDED_MAX);
+        /* Each takes two bytes at least: nothing is allocated for what cannot be there. */
+        if (count > (size_t)(u.end - u.data) / 2)
+                u.broken = true;
+        p.avoided = u.broken ? NULL : calloc(count + 1, sizeof(*p.avoided));
+        for (; p.avoided && p.count < count; p.count++) {
+                p.avoided[p.count].dev = (dev_t)unpack_varint(&u, UINT64_MAX);
+                p.avoided[p.count].ino = (ino_t)unpack_varint(&u, UINT64_MAX);
+        }
+        if (!p.avoided || !unpack_end(&u)) {
+                request_place_deinit(&p);
+                return request_refuse("the answer to PREPARE", err);
+        }
+        *ret = p;
+        return 0;
+}
+
+void request_place_deinit(struct request_place *p)
+{
+        free(p->boot);
+        free(p->parent);
+        free(p->avoided);
+        *p = (struct request_place){ .boot = NULL };
+}
+
+/* ---- UPDATE ---- */
+
+int request_put_update(struct buf *b, const struct request_update *u)
+{
+        int r = pack_text(b, u->machine);
+
+        r = r < 0 ? r : pack_text(b, u->source);
+        r = r < 0 ? r : pack_text(b, u->filesystem);
+        r = r < 0 ? r : pack_time(b, u->now);
+        return r < 0 ? r : pack_varint(b, u->flags);
+}
+
+/* What goes into the state, line by line. */
+static bool is_line(const char *text)
+{
+        return text && !strpbrk(text, "\r\n");
+}
+
+int request_get_update(const struct wire_message *m, struct request_update *ret, struct err *err)
+{
+        struct unpack u = unpack_begin(m->data, m->size);
+        struct request_update update;
+
+        update.machine = unpack_text(&u, MACHINE_MAX);
+        update.source = unpack_text(&u, PATH_MAX - 1);
+        update.filesystem = unpack_text(&u, MACHINE_MAX);
+        update.now = unpack_time(&u);
+        update.flags = (unsigned)unpack_varint(&u, REQUEST_AGAIN);
+        if (!unpack_end(&u) || !is_line(update.machine) || !is_line(update.filesystem) || update.source[0] != '/') {
+                request_update_deinit(&update);
+                return request_refuse("UPDATE", err);
+        }
+        *ret = update;
+        return 0;
+}
+
+void request_update_deinit(struct request_update *u)
+{
+        free(u->machine);
+        free(u->source);
+        free(u->filesystem);
+        *u = (struct request_update){ .machine = NULL };
+}
+
+/* ---- errors ---- */
+
+int request_put_error(struct buf *b, const struct err *e)
+{
+        int r = pack_u8(b, (uint8_t)e->kind);
+
+        r = r < 0 ? r : pack_varint(b, (uint64_t)-e->code);
+        r = r < 0 ? r : pack_text(b, e->text);
+        return r < 0 ? r : pack_text(b, e->hint);
+}
+
+static void copy_text(char *out, size_t size, const void *data, size_t length)
+{
+        const unsigned char *bytes = data;
+        size_t used = 0;
+
+        for (; used < length && used + 1 < size; used++)
+                out[used] = bytes[used] < 0x20 || bytes[used] == 0x7f ? '?' : (char)bytes[used];
+        out[used] = '\0';
+}
+
+int request_get_error(const struct wire_message *m, struct err *err)
+{
+        struct unpack u = unpack_begin(m->data, m->size);
+        unsigned kind = unpack_u8(&u);
+        unsigned code = (unsigned)unpack_varint(&u, ERRNO_MAX);
+        size_t text_size, hint_size;
+        const void *text = unpack_bytes(&u, ERR_TEXT_MAX, &text_size);
+        const void *hint = unpack_bytes(&u, ERR_HINT_MAX, &hint_size);
+
+        if (!unpack_end(&u) || kind < ERR_ITEM || kind > ERR_USAGE || code == 0)
+                return request_refuse("ERROR", err);
+        err->kind = (enum err_kind)kind;
+        err->code = -(int)code;
+        copy_text(err->text, sizeof(err->text), text, text_size);
+        copy_text(err->hint, sizeof(err->hint), hint, hint_size);
+        return err_negative(err->code);
+}
