@@ -9,6 +9,7 @@
 struct destination;
 struct err;
 struct filter;
+struct local_fence;
 struct options;
 struct progress;
 struct report;
@@ -18,6 +19,11 @@ struct destination_config {
         const struct filter *filter;
         struct report *report;
         struct progress *progress;
+
+        /* Of an agent, which sees nothing of the source but what the client tells; then there is no filter. */
+        bool source_is_remote, source_is_empty;
+        /* What the agent must not leave: see local_fence.h; NULL where it may go anywhere. */
+        const struct local_fence *fence;
 };
 
 /* A snapshot that exists. */
@@ -31,6 +37,7 @@ struct destination_snapshot {
 struct destination_snapshots {
         struct destination_snapshot *items;
         size_t count;
+        int64_t now; /* by the clock that names them, like their times */
 };
 
 void destination_snapshots_deinit(struct destination_snapshots *list);
@@ -60,8 +67,9 @@ struct destination_ops {
 struct destination {
         const struct destination_ops *ops;
         const struct destination_config *config;
-        const char *parent; /* the local directory that holds the snapshots, whether it exists or not; else NULL */
+        const char *parent; /* the directory that holds the snapshots, whether it exists or not: DIR or HOST:DIR */
         char made[32];      /* the name of the snapshot that this run made, or "" */
+        bool keeps_all;     /* known when prepared: no snapshot can be removed, so that others rotate */
 };
 
 static inline struct destination *destination_free(struct destination *d)
@@ -69,6 +77,9 @@ static inline struct destination *destination_free(struct destination *d)
         return d ? d->ops->free(d) : NULL;
 }
 DEFINE_FREEP(struct destination, destination_free)
+
+/* A directory on another machine, by way of the agent there (agent.h). */
+int destination_agent_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
 /* A directory on this machine. */
 int destination_local_new(struct destination **ret, const struct destination_config *config, struct err *err);

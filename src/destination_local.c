@@ -10,15 +10,19 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "local_checks.h"
+#include "local_fence.h"
 #include "options.h"
 #include "progress.h"
+#include "rotate/calendar.h"
 #include "rotate/names.h"
 #include "rotate/remove.h"
 #include "rotate/subvolume.h"
 #include "storage/lock.h"
+#include "transfer/links.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 int local_save_state(struct local *l, struct err *err)
 {
@@ -44,12 +48,17 @@ int local_find_limits(struct local *l, struct err *err)
         return r;
 }
 
+static int sync_filesystem(void *fd)
+{
+        return syncfs(*(const int *)fd) < 0 ? -errno : 0;
+}
+
 int local_sync(struct local *l, struct err *err)
 {
         int r;
 
         progress_begin(l->d.config->progress, PROGRESS_SYNC, 0);
-        r = syncfs(l->place.parent_fd) < 0 ? -errno : 0;
+        r = progress_during(l->d.config->progress, sync_filesystem, &l->place.parent_fd);
         progress_end(l->d.config->progress);
         return r < 0 ? err_run(err, r, "write everything to the disk of", l->place.parent) : 0;
 }
@@ -172,13 +181,20 @@ static int lock_destination(struct local *l, struct err *err)
         return l->machine_lock < 0 && err->kind != ERR_NONE ? l->machine_lock : 0;
 }
 
+static int stay_inside(const struct local *l, struct err *err)
+{
+        const struct destination_config *c = l->d.config;
+
+        return c->fence ? local_fence_check(c->fence, c->options, l->place.parent, l->place.latest, err) : 0;
+}
+
 /* Symlinks on the disk can be followed only now. */
 static int name_again(struct local *l, struct err *err)
 {
         int r = local_place_name(&l->place, l->d.config->options->destination.path, NULL, err);
 
         l->d.parent = l->place.parent;
-        return r;
+        return r == 0 ? stay_inside(l, err) : r;
 }
 
 static int local_prepare(struct destination *d, struct err *err)
@@ -194,10 +210,10 @@ static int local_prepare(struct destination *d, struct err *err)
         if (r == 0 && o->mount)
                 r = name_again(l, err);
         if (r == 0)
-                r = local_place_open(&l->place, o->dry_run, err);
+                r = local_place_open(&l->place, o->dry_run, l->d.config->fence, err);
         l->was_running = l->place.state.running;
         if (r == 0)
-                r = local_checks(&l->place, o, err);
+                r = local_checks(&l->place, l->d.config, err);
         if (r < 0 || o->dry_run)
                 return r;
         r = local_place_create(&l->place, o->backup, err);
@@ -236,6 +252,9 @@ static int local_list(struct destination *d, struct destination_snapshots *ret, 
         struct local *l = local_of(d);
         int r = local_place_snapshots(&l->place, ret, err);
 
+        /* Taken after the run's own snapshot was made, or that would be one of the future. */
+        if (r == 0 && !calendar_local(time(NULL), &ret->now))
+                ret->now = INT64_MAX;
         for (size_t i = 0; r == 0 && i < ret->count; i++)
                 ret->items[i].own = str_equal(ret->items[i].name, d->made);
         if (r == 0 && l->d.config->options->dry_run && d->made[0])
@@ -316,6 +335,7 @@ static struct destination *local_free(struct destination *d)
 
         local_place_deinit(&l->place);
         fd_close(l->machine_lock);
+        links_free(l->links);
         free(l);
         return NULL;
 }
@@ -344,6 +364,8 @@ int destination_local_new(struct destination **ret, const struct destination_con
         r = local_place_name(&l->place, config->options->destination.path, config->options->mount, err);
         if (r == 0)
                 r = local_disk_check_path(&l->disk, l->place.parent, err);
+        if (r == 0)
+                r = stay_inside(l, err);
         if (r < 0) {
                 local_free(&l->d);
                 return r;

@@ -1,14 +1,19 @@
-/* What the parts of the local destination share: destination_local.c, local_transfer.c, local_snapshot.c. */
+/* What the parts of the local destination share: destination_local.c, local_transfer.c,
+ * local_receive.c, local_snapshot.c. */
 #pragma once
 
 #include "base/util.h"
 #include "destination.h"
 #include "local_disk.h"
 #include "local_place.h"
+#include "local_record.h"
 #include "transfer/limits.h"
 
+struct channel;
 struct err;
+struct links;
 struct report;
+struct wire_message;
 
 struct local {
         struct destination d; /* first */
@@ -17,9 +22,10 @@ struct local {
         struct local_place place;
         struct limits limits;
         bool limits_known;
-        bool state_changed; /* since it was saved */
-        bool was_running;   /* the run before this one was cut off */
-        bool room_comes;    /* snapshots were removed whose room is not free yet */
+        bool state_changed;  /* since it was saved */
+        bool was_running;    /* the run before this one was cut off */
+        bool room_comes;     /* snapshots were removed whose room is not free yet */
+        struct links *links; /* of a transfer from elsewhere that is to be done once more, or NULL */
 };
 
 static inline struct local *local_of(struct destination *d)
@@ -52,6 +58,24 @@ int local_discard(struct local *l, const char *name, const char *shown, struct e
 
 /* Count in @report what a transfer would do now, and change nothing. */
 int local_imagine_transfer(struct local *l, struct report *report, struct err *err);
+
+/*
+ * A transfer whose source is at the other end of @c (docs/agent-protocol.md, section 4), @tick as in
+ * transfer/receiver.h. Return 0; LOCAL_RECEIVE_AGAIN when it must be done once more, for hard links that moved; or a
+ * negative errno with @err filled.
+ */
+enum { LOCAL_RECEIVE_AGAIN = 1 };
+
+struct local_receive {
+        struct channel *channel;
+        struct local_origin origin;
+        bool again; /* this is the second time */
+        /* A message that is none of the exchange, see struct receiver_config. */
+        int (*other)(void *context, const struct wire_message *m, struct err *err);
+        void *context;
+};
+
+int local_receive(struct destination *d, const struct local_receive *r, struct err *err);
 
 /* Operations of the destination, see destination.h. */
 int local_transfer(struct destination *d, struct err *err);

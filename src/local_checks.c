@@ -39,7 +39,7 @@ static int is_empty(int dirfd)
 
 /* ---- a transfer into a directory full of something else ---- */
 
-static int check_swapped(const struct local_place *p, const struct options *o, struct err *err)
+static int check_swapped(const struct local_place *p, struct err *err)
 {
         struct destination_snapshots snapshots;
         char shown[SHOWN_MAX];
@@ -57,7 +57,6 @@ static int check_swapped(const struct local_place *p, const struct options *o, s
         destination_snapshots_deinit(&snapshots);
         if (r > 0)
                 return 0;
-        (void)o;
         err_runf(err, -EEXIST,
                  "'%s' is not empty and was never a destination of backups, what is in it would be deleted",
                  show(p->path, shown));
@@ -79,8 +78,7 @@ static int go_up(int *fd, const struct entry *e, bool *ret_is_root)
         return r;
 }
 
-/* Is the directory or one above it among @avoid? Return 1, 0, or -errno. */
-static int is_inside(int start_fd, const struct source_avoid *avoid)
+int local_check_is_inside(int start_fd, const struct source_avoid *avoid)
 {
         _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
         bool is_root = false;
@@ -106,7 +104,7 @@ static int check_inside(const struct local_place *p, const struct options *o, in
 
         if (r < 0)
                 return r;
-        r = is_inside(source_fd, &avoid);
+        r = local_check_is_inside(source_fd, &avoid);
         if (r < 0)
                 return err_run(err, r, "look above", o->source);
         if (r == 0)
@@ -118,9 +116,17 @@ static int check_inside(const struct local_place *p, const struct options *o, in
 
 /* ---- a source that lost everything ---- */
 
-static int check_source_empty(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+static int source_is_empty(const struct destination_config *c, int source_fd, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        int r = c->source_is_remote ? c->source_is_empty : is_empty(source_fd);
+
+        return r < 0 ? err_run(err, r, "read the source directory", c->options->source) : r;
+}
+
+static int check_source_empty(const struct local_place *p, const struct destination_config *c, int source_fd,
+                              struct err *err)
+{
+        char shown[SHOWN_MAX] = "";
         int r = 1;
 
         /* Without a record (of an older program, or damaged) what the last run saw is in `latest`. */
@@ -130,13 +136,14 @@ static int check_source_empty(const struct local_place *p, const struct options 
                 return err_run(err, r, "read directory", p->path);
         if (p->state.entries < 2 && r == 1)
                 return 0;
-        r = is_empty(source_fd);
-        if (r < 0)
-                return err_run(err, r, "read the source directory", o->source);
-        if (r == 0)
-                return 0;
-        err_runf(err, -ENODATA, "the source '%s' is empty, it was not when it was backed up last",
-                 show(o->source, shown));
+        r = source_is_empty(c, source_fd, err);
+        if (r <= 0)
+                return r;
+        if (c->source_is_remote)
+                err_runf(err, -ENODATA, "the source is empty, it was not when it was backed up last");
+        else
+                err_runf(err, -ENODATA, "the source '%s' is empty, it was not when it was backed up last",
+                         show(c->options->source, shown));
         return err_hint(err, "is something not mounted? --force if it is meant so");
 }
 
@@ -217,31 +224,41 @@ static int check_nested(const struct local_place *p, struct err *err)
 
 /* ---- a destination that is not on what was mounted for it ---- */
 
+int local_check_is_below(int start_fd, int above_fd, bool on_one_filesystem)
+{
+        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        struct entry above = { .ino = 0 }, e = { .ino = 0 };
+        bool is_root = false;
+        int r = fd < 0 ? -errno : entry_stat_fd(&above, above_fd);
+
+        while (r == 0 && !is_root) {
+                r = entry_stat_fd(&e, fd);
+                if (r == 0 && on_one_filesystem && e.dev != above.dev)
+                        return 0;
+                if (r == 0 && entry_is_same_inode(&e, &above) && mount_id(fd) == mount_id(above_fd))
+                        return 1;
+                if (r == 0)
+                        r = go_up(&fd, &e, &is_root);
+        }
+        return r;
+}
+
 /* By descriptors: a symlink may lead away from there, or something else be mounted in between. */
 static int check_mounted(const struct local_place *p, const struct options *o, struct err *err)
 {
-        _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1,
-                                 fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
-        struct entry point = { .ino = 0 }, e = { .ino = 0 };
+        _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1;
         char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
-        bool is_root = false;
-        int r = 0;
+        int r;
 
         if (!o->mount)
                 return 0;
-        if (point_fd < 0 || (r = entry_stat_fd(&point, point_fd)) < 0)
-                return err_run(err, point_fd < 0 ? point_fd : r, "open the mount point", o->mount);
-        while (!is_root) {
-                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
-                if (r == 0 && e.dev != point.dev)
-                        break;
-                if (r == 0 && entry_is_same_inode(&e, &point) && mount_id(fd) == mount_id(point_fd))
-                        return 0;
-                if (r == 0)
-                        r = go_up(&fd, &e, &is_root);
-                if (r < 0)
-                        return err_run(err, r, "look above", p->parent);
-        }
+        if (point_fd < 0)
+                return err_run(err, point_fd, "open the mount point", o->mount);
+        r = local_check_is_below(local_place_fd(p), point_fd, true);
+        if (r < 0)
+                return err_run(err, r, "look above", p->parent);
+        if (r > 0)
+                return 0;
         return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'", show(p->parent, shown),
                         show(o->mount, shown_point));
 }
@@ -315,30 +332,48 @@ static void warn_of_readers(const struct local_place *p)
                             show(p->parent, shown));
 }
 
-/* Those that --force overrides. */
-static int check_forcible(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+/* Those that --force overrides, in two parts: what is at stake belongs to others, too; */
+static int check_for_others(const struct local_place *p, const struct options *o, struct err *err)
 {
         int r = check_disk(p, err);
 
         r = r < 0 ? r : check_sibling(p, err);
         r = r < 0 ? r : check_nested(p, err);
-        r = r < 0 ? r : check_interrupted(p, o, err);
-        if (!o->backup)
-                return r;
-        r = r < 0 ? r : check_swapped(p, o, err);
-        return r < 0 ? r : check_source_empty(p, o, source_fd, err);
+        return r < 0 || !o->backup ? r : check_swapped(p, err);
 }
 
-int local_check_source(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+/* or it is the backup's own. */
+static int check_for_itself(const struct local_place *p, const struct destination_config *c, int source_fd,
+                            struct err *err)
 {
-        int r = check_inside(p, o, source_fd, err);
+        int r = check_interrupted(p, c->options, err);
 
-        return r < 0 || o->force ? r : check_source_empty(p, o, source_fd, err);
+        return r < 0 || !c->options->backup ? r : check_source_empty(p, c, source_fd, err);
 }
 
-int local_checks(const struct local_place *p, const struct options *o, struct err *err)
+/* Who is kept behind a fence cannot force what is not his alone. */
+static int check_forcible(const struct local_place *p, const struct destination_config *c, int source_fd,
+                          struct err *err)
+{
+        bool force = c->options->force;
+        int r = force && !c->fence ? 0 : check_for_others(p, c->options, err);
+
+        if (r < 0 && c->fence)
+                err_hint(err, "only on the server itself it can be forced");
+        return r < 0 || force ? r : check_for_itself(p, c, source_fd, err);
+}
+
+int local_check_source(const struct local_place *p, const struct destination_config *c, int source_fd, struct err *err)
+{
+        int r = check_inside(p, c->options, source_fd, err);
+
+        return r < 0 || c->options->force ? r : check_source_empty(p, c, source_fd, err);
+}
+
+int local_checks(const struct local_place *p, const struct destination_config *c, struct err *err)
 {
         _cleanup_(fd_closep) int source_fd = -1;
+        const struct options *o = c->options;
         int r = check_exists(p, o, err);
 
         if (r == 0)
@@ -347,14 +382,14 @@ int local_checks(const struct local_place *p, const struct options *o, struct er
                 r = check_mount_point(p, o, err);
         if (r == 0)
                 r = check_writable(p, o, err);
-        if (r == 0 && o->backup) {
+        if (r == 0 && o->backup && !c->source_is_remote) {
                 source_fd = fd_open_directory(o->source);
                 if (source_fd < 0)
                         return err_run(err, source_fd, "read the source directory", o->source);
                 r = check_inside(p, o, source_fd, err);
         }
-        if (r == 0 && !o->force)
-                r = check_forcible(p, o, source_fd, err);
+        if (r == 0)
+                r = check_forcible(p, c, source_fd, err);
         if (r == 0)
                 warn_of_readers(p);
         return r;

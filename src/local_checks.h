@@ -6,12 +6,22 @@
 
 #include "base/util.h"
 
+struct destination_config;
 struct err;
 struct local_place;
-struct options;
+struct source_avoid;
 
-/* Of these, the ones about the source, whose root is open as @source_fd. */
-int local_check_source(const struct local_place *p, const struct options *o, int source_fd, struct err *err);
+/* Is the directory, or one above it, among @avoid? Return 1, 0, or -errno. */
+int local_check_is_inside(int fd, const struct source_avoid *avoid);
+
+/*
+ * Is the directory @fd that of @above_fd, or below it, by way of its own parents? With @on_one_filesystem nothing else
+ * may be mounted in between. Return 1, 0, or -errno.
+ */
+int local_check_is_below(int fd, int above_fd, bool on_one_filesystem);
+
+/* Of these, the ones about a source at hand, whose root is open as @source_fd. */
+int local_check_source(const struct local_place *p, const struct destination_config *c, int source_fd, struct err *err);
 
 /* Nothing is changed. Return 0 or a negative errno with @err filled. */
-int local_checks(const struct local_place *p, const struct options *o, struct err *err);
+int local_checks(const struct local_place *p, const struct destination_config *c, struct err *err);

@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/prompt.h"
 #include "base/secret.h"
 #include "options.h"
 #include "storage/cryptdisk.h"
@@ -42,12 +41,12 @@ static const char *show(const char *path, char out[SHOWN_MAX])
 /* ---- the encrypted disk ---- */
 
 /* Somebody at a terminal wants to know; a job that comes every hour finds the disk at home now and then. */
-static int tell_absent(const char *what, const char *name, struct err *err)
+static int tell_absent(const struct options *o, const char *what, const char *name, struct err *err)
 {
         char shown[SHOWN_MAX];
 
         show(name, shown);
-        if (prompt_is_possible()) {
+        if (o->attended) {
                 err_runf(err, -ENODEV, "cannot unlock '%s': %s is not plugged in", shown, what);
                 return err_hint(err, "plug it in and try again");
         }
@@ -67,9 +66,9 @@ static int crypto_open(const struct options *o, struct local_disk_layer *layer, 
                 return r;
         switch ((enum cryptdisk_outcome)r) {
         case CRYPTDISK_NO_DEVICE:
-                return tell_absent("the disk", layer->name, err);
+                return tell_absent(o, "the disk", layer->name, err);
         case CRYPTDISK_NO_KEY_DEVICE:
-                return tell_absent("the disk with the key", layer->name, err);
+                return tell_absent(o, "the disk with the key", layer->name, err);
         case CRYPTDISK_ALREADY:
                 log_debug("'%s' is unlocked already", layer->name);
                 return ALREADY_OPEN;

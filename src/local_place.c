@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "destination.h"
+#include "local_fence.h"
 #include "rotate/names.h"
 #include "rotate/subvolume.h"
 #include "storage/lock.h"
@@ -179,11 +180,13 @@ static int check_writable(const struct local_place *p, struct err *err)
         return err_hint(err, "was it mounted so, is the disk write-protected, or has the kernel found errors on it?");
 }
 
-int local_place_open(struct local_place *p, bool dry_run, struct err *err)
+int local_place_open(struct local_place *p, bool dry_run, const struct local_fence *fence, struct err *err)
 {
         int r = open_parent(p, err);
 
         p->latest_is_new = p->parent_fd < 0;
+        if (r == 0 && fence)
+                r = local_fence_check_fd(fence, local_place_fd(p), p->parent, err);
         if (r == 0)
                 find_filesystem(p);
         if (r == 0 && !dry_run)

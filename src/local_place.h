@@ -14,6 +14,7 @@
 
 struct destination_snapshots;
 struct err;
+struct local_fence;
 struct source_avoid;
 
 #define LOCAL_PLACE_NEW ".rsync-system-backup.new"
@@ -46,9 +47,9 @@ int local_place_name(struct local_place *p, const char *path, const char *point,
 /*
  * Find what there is at the named place, take the lock there (in a dry run if it exists), read the state. Nothing is
  * created. A damaged state is logged, and stands for one that knows nothing: then all of `latest` counts as written by
- * a run that was cut off.
+ * a run that was cut off. What is not inside of @fence (NULL: there is none) is not looked at.
  */
-int local_place_open(struct local_place *p, bool dry_run, struct err *err);
+int local_place_open(struct local_place *p, bool dry_run, const struct local_fence *fence, struct err *err);
 
 /*
  * Make what is missing: the parent, the state directory with its lock, and `latest` if @with_latest, on btrfs as a

@@ -107,7 +107,9 @@ void local_explain_full(struct destination *d, struct err *err)
 
         if (!find_room(l, &room))
                 return;
-        if (d->config->options->backup && find_need(l, &room, &bytes, &nodes, &latest)) {
+        /* What a source elsewhere would still send cannot be seen from here. */
+        if (d->config->options->backup && !d->config->source_is_remote &&
+            find_need(l, &room, &bytes, &nodes, &latest)) {
                 describe_need(&room, bytes, nodes, need, sizeof(need));
                 if (snapshots > 0 && room.used_bytes > latest)
                         snprintf(held, sizeof(held), "%zu %s and what else is there hold %s; ", snapshots,

@@ -53,6 +53,7 @@
  */
 #include "base/err.h"
 #include "base/log.h"
+#include "base/prompt.h"
 #include "base/report.h"
 #include "base/stop.h"
 #include "options.h"
@@ -177,5 +178,6 @@ int main(int argc, char **argv)
         }
         if (o->show != OPTIONS_SHOW_NOTHING)
                 return flush(show(o->show));
+        o->attended = prompt_is_possible();
         return flush(do_job(o, argc, argv));
 }

@@ -37,6 +37,8 @@ struct options {
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
         char **excludes; /* in the order given */
         size_t exclude_count;
+        bool attended; /* somebody is at a terminal (prompt_is_possible(); for an agent: the client's), as main() sees
+                        */
         int verbosity; /* 0; more with -v, less with -q */
         char *config;  /* the configuration file, or NULL */
         char *section; /* the one of its sections that was chosen, or NULL */

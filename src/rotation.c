@@ -11,19 +11,17 @@
 #include "destination.h"
 #include "ioclass.h"
 #include "options.h"
-#include "rotate/calendar.h"
 #include "rotate/scheme.h"
 #include "rotate/schemefile.h"
 
 #include <errno.h>
-#include <time.h>
 
 enum { REMAINS = 1 };
 
 static int load(struct schemefile *ret, const struct destination *d, const struct options *o, struct err *err)
 {
         const struct schemefile_places places = { .root = "", .home = getenv("HOME") };
-        int r = schemefile_load(ret, d->parent ? d->parent : "/", &places, err);
+        int r = schemefile_load(ret, d->parent, &places, err);
 
         if (r < 0)
                 return r;
@@ -51,13 +49,9 @@ static int mark(const struct schemefile *file, const struct destination_snapshot
                 struct err *err)
 {
         struct scheme_item *items = calloc(list->count + 1, sizeof(*items));
-        int64_t now;
 
         if (!items)
                 return err_oom(err);
-        /* Taken after the run's own snapshot was made, or that would be one of the future. */
-        if (!calendar_local(time(NULL), &now))
-                now = INT64_MAX;
         for (size_t i = 0; i < list->count; i++) {
                 const struct destination_snapshot *s = &list->items[i];
 
@@ -69,7 +63,7 @@ static int mark(const struct schemefile *file, const struct destination_snapshot
                         .ignored = !schemefile_selects(file, s->name),
                 };
         }
-        scheme_mark(&file->scheme, now, items, list->count);
+        scheme_mark(&file->scheme, list->now, items, list->count);
         *ret = items;
         return 0;
 }
