@@ -97,13 +97,14 @@ static bool can_set_capability(int fd)
         return can_set_xattr(fd, "security.capability", cap, sizeof(cap));
 }
 
-static int64_t time_as_kept(int fd, int64_t seconds)
+/* What is farther away than any time there is: a filesystem that keeps even that has no limit. */
+static int64_t time_limit(int fd, int64_t far_away)
 {
-        const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = seconds } };
+        const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = far_away } };
         struct stat st;
 
-        if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
-                return seconds < 0 ? INT64_MIN : INT64_MAX;
+        if (futimens(fd, times) < 0 || fstat(fd, &st) < 0 || st.st_mtim.tv_sec == far_away)
+                return far_away < 0 ? INT64_MIN : INT64_MAX;
         return st.st_mtim.tv_sec;
 }
 
@@ -129,8 +130,8 @@ static void try_everything(struct limits *l, int fd)
         struct statfs fs;
 
         l->granularity_ns = find_granularity(fd);
-        l->time_min = time_as_kept(fd, INT64_MIN / 4);
-        l->time_max = time_as_kept(fd, INT64_MAX / 4);
+        l->time_min = time_limit(fd, INT64_MIN / 4);
+        l->time_max = time_limit(fd, INT64_MAX / 4);
         l->mode = can_chmod(fd);
         l->acl = can_set_acl(fd);
         l->xattr_user = can_set_xattr(fd, "user.rsync-system-backup.probe", "", 0);
