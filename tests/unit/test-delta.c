@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "base/stop.h"
 #include "delta-pump.h"
+#include "quick.h"
 #include "scratch.h"
 
 #include "base/err.h"
@@ -348,7 +349,7 @@ static int sparse_file_of(const struct version *v)
                 size_t n = size_min(4096, v->size - at);
 
                 if (!delta_is_zero(v->data + at, n))
-                        ck_assert_int_eq(fd_pwrite_full(fd, v->data + at, n, (off_t)at), 0);
+                        quick_assert(fd_pwrite_full(fd, v->data + at, n, (off_t)at) == 0);
         }
         return fd;
 }

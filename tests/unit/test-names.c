@@ -1,8 +1,8 @@
 /* names and calendar: what is a snapshot, and which moment it stands for. */
+#include "quick.h"
 #include "rotate/calendar.h"
 #include "rotate/names.h"
 
-#include <check.h>
 #include <stdio.h>
 
 static int64_t moment(const char *name)
@@ -101,8 +101,8 @@ START_TEST(every_day_of_the_calendar_follows_the_one_before)
                 int64_t back;
 
                 calendar_split(day + 86399, &date);
-                ck_assert(calendar_seconds(&date, &back));
-                ck_assert_int_eq(back, day + 86399);
+                quick_assert(calendar_seconds(&date, &back));
+                quick_assert(back == day + 86399);
         }
 }
 END_TEST
