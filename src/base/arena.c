@@ -61,6 +61,8 @@ struct arena_mark arena_mark(const struct arena *a)
 
 void arena_release(struct arena *a, struct arena_mark mark)
 {
+        if (!a->chunk)
+                return;
         /* An arena that was empty keeps its first chunk: the next directory will want it. */
         while (a->chunk != mark.chunk && (mark.chunk || a->chunk->older || a->chunk->capacity > CHUNK_MIN)) {
                 struct arena_chunk *older = a->chunk->older;
