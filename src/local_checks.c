@@ -27,8 +27,7 @@ static const char *show(const char *path, char out[SHOWN_MAX])
         return out;
 }
 
-/* Return 1 when the directory has no entries. */
-static int is_empty(int dirfd)
+int local_check_is_empty(int dirfd)
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         _cleanup_(listing_deinit) struct listing names;
@@ -47,7 +46,7 @@ static int check_swapped(const struct local_place *p, struct err *err)
 
         if (p->latest_fd < 0 || p->has_state)
                 return 0;
-        r = is_empty(p->latest_fd);
+        r = local_check_is_empty(p->latest_fd);
         if (r != 0)
                 return r < 0 ? err_run(err, r, "read directory", p->path) : 0;
         r = local_place_snapshots(p, &snapshots, err);
@@ -118,7 +117,7 @@ static int check_inside(const struct local_place *p, const struct options *o, in
 
 static int source_is_empty(const struct destination_config *c, int source_fd, struct err *err)
 {
-        int r = c->source_is_remote ? c->source_is_empty : is_empty(source_fd);
+        int r = c->source_is_remote ? c->source_is_empty : local_check_is_empty(source_fd);
 
         return r < 0 ? err_run(err, r, "read the source directory", c->options->source) : r;
 }
@@ -131,7 +130,7 @@ static int check_source_empty(const struct local_place *p, const struct destinat
 
         /* Without a record (of an older program, or damaged) what the last run saw is in `latest`. */
         if (p->state.entries == 0 && p->latest_fd >= 0)
-                r = is_empty(p->latest_fd);
+                r = local_check_is_empty(p->latest_fd);
         if (r < 0)
                 return err_run(err, r, "read directory", p->path);
         if (p->state.entries < 2 && r == 1)

@@ -11,6 +11,9 @@ struct err;
 struct local_place;
 struct source_avoid;
 
+/* Has the directory no entries? Return 1, 0, or -errno. */
+int local_check_is_empty(int dirfd);
+
 /* Is the directory, or one above it, among @avoid? Return 1, 0, or -errno. */
 int local_check_is_inside(int fd, const struct source_avoid *avoid);
 

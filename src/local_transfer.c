@@ -4,53 +4,29 @@
 #include "base/err.h"
 #include "base/report.h"
 #include "local_checks.h"
-#include "local_record.h"
 #include "options.h"
+#include "origin.h"
 #include "progress.h"
-#include "transfer/source.h"
 #include "transfer/update.h"
 
-#include <time.h>
-
-/* A source that is open, and what it is known by. */
-struct origin {
-        struct source_avoid avoid; /* the source borrows it */
-        struct source *source;
-        char machine[IDENTITY_SIZE], filesystem[IDENTITY_SIZE];
-        struct local_origin known;
-};
-
-static int origin_open(struct origin *ret, struct local *l, struct report *report, struct err *err)
+static int open_origin(struct origin *ret, struct local *l, struct report *report, struct err *err)
 {
-        const struct options *o = l->d.config->options;
         int r = local_place_avoid(&l->place, &ret->avoid, err);
 
-        if (r == 0)
-                r = source_new(&ret->source,
-                               &(struct source_config){ .path = o->source,
-                                                        .filter = l->d.config->filter,
-                                                        .multi_fs = o->multi_fs,
-                                                        .avoid = &ret->avoid,
-                                                        .report = report },
-                               err);
-        if (r < 0)
-                return r;
-        identity_machine(ret->machine);
-        identity_filesystem(source_root_fd(ret->source), ret->filesystem);
-        ret->known = (struct local_origin){ .machine = ret->machine, .path = o->source, .filesystem = ret->filesystem };
-        clock_gettime(CLOCK_REALTIME, &ret->known.now);
-        return 0;
+        return r < 0 ? r : origin_open(ret, l->d.config, report, err);
 }
 
-static void origin_close(struct origin *o)
+static struct local_origin known_by(const struct local *l, const struct origin *o)
 {
-        source_free(o->source);
-        source_avoid_deinit(&o->avoid);
+        return (struct local_origin){
+                .machine = o->machine, .path = l->d.config->options->source, .filesystem = o->filesystem, .now = o->now
+        };
 }
 
 static int update(struct local *l, const struct origin *o, bool dry_run, struct report *report, struct err *err)
 {
         const struct state *s = &l->place.state;
+        const struct local_origin known = known_by(l, o);
         const struct update_config config = {
                 .source = o->source,
                 .to_fd = l->place.latest_fd,
@@ -58,7 +34,7 @@ static int update(struct local *l, const struct origin *o, bool dry_run, struct 
                 .limits = &l->limits,
                 .report = report,
                 .dry_run = dry_run,
-                .has_reference = local_record_holds(l, &o->known),
+                .has_reference = local_record_holds(l, &known),
                 .reference = s->reference,
                 .has_suspect = l->was_running, /* what this run itself writes is known to be right */
                 .suspect = s->running_since,
@@ -75,8 +51,8 @@ static int update(struct local *l, const struct origin *o, bool dry_run, struct 
 
 int local_imagine_transfer(struct local *l, struct report *report, struct err *err)
 {
-        _cleanup_(origin_close) struct origin origin = { .avoid.parent_fd = -1 };
-        int r = origin_open(&origin, l, report, err);
+        _cleanup_(origin_close) struct origin origin = ORIGIN_NONE;
+        int r = open_origin(&origin, l, report, err);
 
         if (r == 0)
                 r = local_find_limits(l, err);
@@ -88,11 +64,12 @@ int local_transfer(struct destination *d, struct err *err)
         struct local *l = local_of(d);
         struct report *report = l->d.config->report;
         bool dry_run = l->d.config->options->dry_run;
-        _cleanup_(origin_close) struct origin origin = { .avoid.parent_fd = -1 };
+        _cleanup_(origin_close) struct origin origin = ORIGIN_NONE;
+        struct local_origin known;
         int r = local_await_room(l, err);
 
         if (r == 0)
-                r = origin_open(&origin, l, report, err);
+                r = open_origin(&origin, l, report, err);
         /* Looked at once already, but what was swept or removed since may have taken hours. */
         if (r == 0)
                 r = local_check_source(&l->place, l->d.config, source_root_fd(origin.source), err);
@@ -102,5 +79,6 @@ int local_transfer(struct destination *d, struct err *err)
                 return r;
         r = update(l, &origin, dry_run, report, err);
         report_lacks(report);
-        return r < 0 || dry_run ? r : local_record_end(l, &origin.known, err);
+        known = known_by(l, &origin);
+        return r < 0 || dry_run ? r : local_record_end(l, &known, err);
 }

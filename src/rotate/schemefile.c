@@ -54,6 +54,17 @@ struct search {
         unsigned set_in[KEYS]; /* the last file that gave this key, 0 for none */
 };
 
+/* HOST:PATH, where a slash at the end makes no difference. */
+static bool matches_there(const char *parent, const char *name)
+{
+        size_t length = strlen(name);
+        _cleanup_(freep) char *plain = strndup(name, length > 1 && name[length - 1] == '/' ? length - 1 : length);
+
+        if (!plain)
+                return false;
+        return strchr(plain, '*') ? fnmatch(plain, parent, FNM_NOESCAPE) == 0 : str_equal(plain, parent);
+}
+
 /* Return 1 if the section called @name governs the directory, 0 if not, -ENOMEM. */
 static int section_matches(const struct search *search, const char *name)
 {
@@ -66,6 +77,8 @@ static int section_matches(const struct search *search, const char *name)
                 name = expanded;
         }
         if (*name != '/')
+                return *search->parent != '/' && matches_there(search->parent, name);
+        if (*search->parent != '/')
                 return 0;
         plain = path_absolute(name);
         if (!plain)

@@ -51,6 +51,12 @@ void identity_machine(char ret[IDENTITY_SIZE])
         ret[IDENTITY_SIZE - 1] = '\0';
 }
 
+void identity_boot(char ret[IDENTITY_SIZE])
+{
+        if (!first_line("/proc/sys/kernel/random/boot_id", ret))
+                ret[0] = '\0';
+}
+
 /* ---- filesystems ---- */
 
 static void print_uuid(const uint8_t uuid[UUID_BYTES], char ret[IDENTITY_SIZE])

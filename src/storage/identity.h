@@ -10,6 +10,9 @@ enum { IDENTITY_SIZE = 80 };
 /* A name for this machine that does not change: /etc/machine-id (machine-id(5)), else the host name. */
 void identity_machine(char ret[IDENTITY_SIZE]);
 
+/* The running kernel: processes that see the same text see the same devices and inodes. "" when it does not tell. */
+void identity_boot(char ret[IDENTITY_SIZE]);
+
 /*
  * The UUID of the filesystem that @fd is on, or "" where it has none or does not tell (tmpfs, network filesystems).
  */

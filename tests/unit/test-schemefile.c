@@ -304,6 +304,21 @@ START_TEST(a_file_in_place_of_a_directory_is_as_good_as_none)
 }
 END_TEST
 
+START_TEST(another_machine_is_called_by_its_name)
+{
+        put("/etc/rotate-backups.ini", "[/backups/laptop]\nhourly = 1\n[*laptop]\nhourly = 2\n"
+                                       "[far:/backups/laptop/]\nhourly = 3\n[far:/srv/*]\nhourly = 4\n");
+        assert_hourly("far:/backups/laptop", 2);
+        assert_hourly("far:/srv/laptop/x", 4);
+        assert_hourly("near:/srv/x", 24);
+        assert_hourly("/backups/laptop", 1);
+        assert_hourly("/srv/laptop", 24);
+        put("/etc/rotate-backups.ini", "[/*]\nhourly = 1\n[far:/backups/laptop/]\nhourly = 3\n");
+        assert_hourly("far:/backups/laptop", 3);
+        assert_hourly("far:backups", 24);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("schemefile");
@@ -318,6 +333,7 @@ int main(void)
         tcase_add_test(cases, a_section_without_counts_leaves_the_default_ones);
         tcase_add_test(cases, names_and_patterns_match_the_directory);
         tcase_add_test(cases, long_names_match_in_full);
+        tcase_add_test(cases, another_machine_is_called_by_its_name);
         tcase_add_test(cases, the_first_section_that_matches_wins);
         tcase_add_test(cases, a_later_file_overrides_a_section_of_the_same_name);
         tcase_add_test(cases, without_a_home_the_system_files_hold);
