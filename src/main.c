@@ -51,6 +51,7 @@
  *        crew, crew_slots         many directories at once
  *        mount                    what is mounted where
  */
+#include "agent.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/prompt.h"
@@ -121,10 +122,12 @@ static int do_job(const struct options *o, int argc, char **argv)
                 return EXIT_FAILURE;
         }
         r = set_up(o, argc, argv, &err);
+        if (r == 0 && o->server)
+                r = agent_run(o, &err);
+        else if (r == 0)
+                run(o, report);
         if (r < 0)
                 report_failure(report, &err);
-        else
-                run(o, report);
         stop_deinit();
         return report_exit_status(report);
 }

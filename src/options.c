@@ -36,6 +36,8 @@ struct tables {
 struct command_line {
         enum options_show show;
         struct settings settings;
+        const struct setting *other; /* one that was given and is none of an agent's; */
+        bool of_agent;               /* one of those was */
         const char *source;
         const char *destination;
         bool from_environment; /* the destination is $RSYNC_MODULE_PATH */
@@ -142,6 +144,13 @@ static int refuse_option(int code, char **argv, struct err *err)
         return err_hint(err, "%s", SEE_HELP);
 }
 
+/* What authorized_keys(5) or the client puts on the agent's command line. */
+static bool is_of_agent(const struct setting *what)
+{
+        return str_equal(what->name, "server") || str_equal(what->name, "restrict") ||
+               str_equal(what->name, "append-only");
+}
+
 static int take_option(struct command_line *c, int code, struct err *err)
 {
         const struct setting *what = setting_of(code);
@@ -151,6 +160,10 @@ static int take_option(struct command_line *c, int code, struct err *err)
                 c->show = str_equal(what->name, "help") ? OPTIONS_SHOW_HELP : OPTIONS_SHOW_VERSION;
                 return 0;
         }
+        if (is_of_agent(what))
+                c->of_agent = true;
+        else
+                c->other = what;
         if (settings_set(&c->settings, what, takes_value(what) ? optarg : "yes", err) == 0)
                 return 0;
         show_option(code, shown, sizeof(shown));
@@ -313,6 +326,51 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
         return 0;
 }
 
+/* An agent is told by its client what to do. What the server's side says must not be mistaken for something else. */
+static int check_agent(const struct command_line *c, struct err *err)
+{
+        const struct settings *s = &c->settings;
+        bool is_server = s->flags[SETTINGS_SERVER] == SETTINGS_YES;
+
+        if (!is_server && s->restrict_to)
+                return err_usage(err, "--restrict goes with --server only");
+        if (!is_server)
+                return err_usage(err, "--append-only goes with --server only");
+        if (c->destination)
+                return err_usage(err, "--server takes no SOURCE and no DESTINATION: the client names them");
+        if (c->other)
+                return err_usage(err, "--server goes with --restrict and --append-only only, not with --%s",
+                                 c->other->name);
+        if (s->flags[SETTINGS_APPEND_ONLY] == SETTINGS_YES && !s->restrict_to) {
+                err_usage(err, "--append-only needs --restrict");
+                return err_hint(err, "or a client could take what it may not remove for its destination");
+        }
+        return 0;
+}
+
+static void fill_agent(struct options *o, struct settings *s)
+{
+        o->server = true;
+        o->restrict_to = TAKE(s->restrict_to);
+        o->append_only = s->flags[SETTINGS_APPEND_ONLY] == SETTINGS_YES;
+}
+
+/* Options of a connection are not silently without effect. */
+static int check_link(const struct options *o, struct err *err)
+{
+        const struct settings_link *l = &o->link;
+        const char *name = l->remote_command                        ? "remote-command"
+                           : l->compress != SETTINGS_COMPRESS_UNSET ? "compress"
+                           : l->bwlimit_given                       ? "bwlimit"
+                           : l->timeout_given                       ? "timeout"
+                           : l->retries_given                       ? "retries"
+                                                                    : NULL;
+
+        if (name && o->destination.kind == LOCATION_LOCAL)
+                return err_usage(err, "--%s is about a connection, and the destination is a local directory", name);
+        return 0;
+}
+
 static int check_combinations(const struct options *o, struct err *err)
 {
         bool is_daemon = o->destination.kind == LOCATION_DAEMON;
@@ -325,7 +383,7 @@ static int check_combinations(const struct options *o, struct err *err)
         if (is_daemon && (o->mount || o->crypto))
                 return err_usage(err, "an rsync daemon takes transfers only: %s cannot be used with it",
                                  o->mount ? "--mount" : "--crypto");
-        return 0;
+        return check_link(o, err);
 }
 
 /* Hand all that @s owns over to @o. */
@@ -338,6 +396,8 @@ static void fill(struct options *o, struct settings *s)
         s->tunnel = (struct location){ .path = NULL };
         o->mount = TAKE(s->mount);
         o->crypto = TAKE(s->crypto);
+        o->link = s->link;
+        s->link.remote_command = NULL;
         o->config = TAKE(s->config);
         o->excludes = TAKE(s->excludes);
         o->exclude_count = s->exclude_count;
@@ -356,6 +416,21 @@ static void fill(struct options *o, struct settings *s)
         o->prefer_recent = s->flags[SETTINGS_PREFER_RECENT];
 }
 
+static int settle(struct options *o, struct command_line *c, struct err *err)
+{
+        enum { RETRIES = 3 };
+        int r;
+
+        fill(o, &c->settings);
+        o->destination_from_environment = c->from_environment;
+        r = choose_actions(o, c->settings.flags, err);
+        if (r == 0)
+                r = check_combinations(o, err);
+        if (!o->link.retries_given)
+                o->link.retries = RETRIES;
+        return r;
+}
+
 static void command_line_deinit(struct command_line *c)
 {
         settings_deinit(&c->settings);
@@ -368,16 +443,14 @@ int options_parse(struct options **ret, int argc, char **argv, struct err *err)
         int r = o ? read_command_line(&c, argc, argv, err) : err_oom(err);
 
         if (r == 0 && c.show == OPTIONS_SHOW_NOTHING)
-                r = add_layers(&c, &o->section, err);
+                r = c.of_agent ? check_agent(&c, err) : add_layers(&c, &o->section, err);
         if (r < 0)
                 return r;
         o->show = c.show;
-        if (o->show == OPTIONS_SHOW_NOTHING) {
-                fill(o, &c.settings);
-                o->destination_from_environment = c.from_environment;
-                r = choose_actions(o, c.settings.flags, err);
-                if (r == 0)
-                        r = check_combinations(o, err);
+        if (o->show == OPTIONS_SHOW_NOTHING && c.of_agent) {
+                fill_agent(o, &c.settings);
+        } else if (o->show == OPTIONS_SHOW_NOTHING) {
+                r = settle(o, &c, err);
                 if (r < 0)
                         return r;
         }
@@ -394,6 +467,8 @@ struct options *options_free(struct options *o)
         location_deinit(&o->tunnel);
         free(o->mount);
         free(o->crypto);
+        free(o->restrict_to);
+        free(o->link.remote_command);
         free(o->config);
         free(o->section);
         for (size_t i = 0; i < o->exclude_count; i++)
@@ -407,6 +482,8 @@ int options_check_available(const struct options *o, struct err *err)
 {
         char shown[SHOWN_MAX];
 
+        if (o->server)
+                return 0;
         location_show(&o->destination, shown, sizeof(shown));
         if (o->destination.kind == LOCATION_SSH)
                 return err_usage(err, "'%s': backups over SSH are not available yet", shown);

@@ -25,14 +25,18 @@ enum options_daemon {
 
 struct options {
         enum options_show show; /* unless it is OPTIONS_SHOW_NOTHING, nothing below means anything */
+        bool server;            /* be an agent: then there is nothing but the next two, see agent.h */
+        char *restrict_to;
+        bool append_only;
         bool backup, snapshot, rotate;
         char *source;                      /* plain and absolute */
         struct location destination;       /* a local one is plain and absolute */
         bool destination_from_environment; /* $RSYNC_MODULE_PATH */
         enum options_daemon daemon;
-        char *mount;            /* plain and absolute, or NULL */
-        char *crypto;           /* or NULL */
-        struct location tunnel; /* host == NULL: none */
+        char *mount;               /* plain and absolute, or NULL */
+        char *crypto;              /* or NULL */
+        struct location tunnel;    /* host == NULL: none */
+        struct settings_link link; /* what was not given has its default, but compress, which is UNSET */
         enum settings_ionice ionice;
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
         char **excludes; /* in the order given */

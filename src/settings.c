@@ -8,13 +8,14 @@
 #include "base/err.h"
 #include "base/ini.h"
 #include "base/path.h"
+#include "quantity.h"
 #include "rotate/expression.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <strings.h>
 
-enum { SHOWN_MAX = 256 };
+enum { SHOWN_MAX = 256, COMPRESS_LEVEL_MAX = 19, TIMEOUT_MAX_S = 1000000, RETRIES_MAX = 1000000 };
 
 static int refuse_value(struct err *err, const char *value, const char *reason)
 {
@@ -157,6 +158,74 @@ static int set_config(struct settings *s, unsigned which, const char *value, str
         return set_text(&s->config, strdup(value), err);
 }
 
+static int set_restrict(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (*value != '/')
+                return refuse_value(err, value, "is not an absolute path");
+        return set_text(&s->restrict_to, path_absolute(value), err);
+}
+
+/* ---- the connection ---- */
+
+static int set_compress(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        struct settings_link *l = &s->link;
+        unsigned level = 0;
+        bool yes;
+
+        (void)which;
+        if (quantity_number(value, COMPRESS_LEVEL_MAX, &level) == 0 && level > 0)
+                l->compress = SETTINGS_COMPRESS_ALWAYS;
+        else if (strcasecmp(value, "auto") == 0)
+                l->compress = SETTINGS_COMPRESS_AUTO;
+        else if (strcasecmp(value, "always") == 0)
+                l->compress = SETTINGS_COMPRESS_ALWAYS;
+        else if (strcasecmp(value, "never") == 0)
+                l->compress = SETTINGS_COMPRESS_NEVER;
+        else if (ini_bool(value, &yes) == 0)
+                l->compress = yes ? SETTINGS_COMPRESS_ALWAYS : SETTINGS_COMPRESS_NEVER;
+        else
+                return refuse_value(err, value, "is neither auto, always, never nor a level from 1 to 19");
+        l->compress_level = level;
+        return 0;
+}
+
+static int set_bwlimit(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (quantity_rate(value, &s->link.bwlimit) < 0)
+                return refuse_value(err, value, "is not a rate: 500 (KiB a second), 1.5M, 20MB, 0 for no limit");
+        s->link.bwlimit_given = true;
+        return 0;
+}
+
+static int set_timeout(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (quantity_number(value, TIMEOUT_MAX_S, &s->link.timeout_s) < 0)
+                return refuse_value(err, value, "is not a number of seconds up to 1000000");
+        s->link.timeout_given = true;
+        return 0;
+}
+
+static int set_retries(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (quantity_number(value, RETRIES_MAX, &s->link.retries) < 0)
+                return refuse_value(err, value, "is not a number up to 1000000");
+        s->link.retries_given = true;
+        return 0;
+}
+
+static int set_remote_command(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (!*value)
+                return err_usage(err, "the command is empty");
+        return set_text(&s->link.remote_command, strdup(value), err);
+}
+
 static int set_ionice(struct settings *s, unsigned which, const char *value, struct err *err)
 {
         static const char *const classes[] = {
@@ -242,6 +311,14 @@ const struct setting settings_table[] = {
         { "yearly", 'y', SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_count, SCHEME_YEARLY },
         { "relaxed", 0, SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_RELAXED },
         { "prefer-recent", 0, SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_PREFER_RECENT },
+        { "compress", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_compress, 0 },
+        { "bwlimit", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_bwlimit, 0 },
+        { "timeout", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_timeout, 0 },
+        { "retries", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_retries, 0 },
+        { "remote-command", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_remote_command, 0 },
+        { "server", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_SERVER },
+        { "restrict", 0, SETTINGS_KIND_VALUE, SETTINGS_COMMAND_LINE, set_restrict, 0 },
+        { "append-only", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_APPEND_ONLY },
         { "config", 0, SETTINGS_KIND_VALUE, SETTINGS_COMMAND_LINE, set_config, 0 },
         { "verbose", 'v', SETTINGS_KIND_LEVEL, SETTINGS_ANYWHERE, set_level, false },
         { "quiet", 'q', SETTINGS_KIND_LEVEL, SETTINGS_ANYWHERE, set_level, true },
@@ -375,6 +452,27 @@ static int complete_excludes(struct settings *s, struct settings *below, struct 
         return 0;
 }
 
+static void complete_link(struct settings_link *l, struct settings_link *below)
+{
+        if (l->compress == SETTINGS_COMPRESS_UNSET) {
+                l->compress = below->compress;
+                l->compress_level = below->compress_level;
+        }
+        if (!l->bwlimit_given) {
+                l->bwlimit = below->bwlimit;
+                l->bwlimit_given = below->bwlimit_given;
+        }
+        if (!l->timeout_given) {
+                l->timeout_s = below->timeout_s;
+                l->timeout_given = below->timeout_given;
+        }
+        if (!l->retries_given) {
+                l->retries = below->retries;
+                l->retries_given = below->retries_given;
+        }
+        complete_text(&l->remote_command, &below->remote_command);
+}
+
 int settings_complete(struct settings *s, struct settings *below, struct err *err)
 {
         complete_flags(s, below);
@@ -383,6 +481,7 @@ int settings_complete(struct settings *s, struct settings *below, struct err *er
         complete_location(&s->tunnel, &below->tunnel);
         complete_text(&s->mount, &below->mount);
         complete_text(&s->crypto, &below->crypto);
+        complete_link(&s->link, &below->link);
         if (s->ionice == SETTINGS_IONICE_UNSET)
                 s->ionice = below->ionice;
         if (!s->counts_given) {
@@ -402,6 +501,8 @@ void settings_deinit(struct settings *s)
         free(s->mount);
         free(s->crypto);
         free(s->config);
+        free(s->restrict_to);
+        free(s->link.remote_command);
         for (size_t i = 0; i < s->exclude_count; i++)
                 free(s->excludes[i]);
         free(s->excludes);

@@ -21,6 +21,8 @@ enum settings_flag {
         SETTINGS_DISABLE_NOTIFICATIONS,
         SETTINGS_RELAXED,
         SETTINGS_PREFER_RECENT,
+        SETTINGS_SERVER,
+        SETTINGS_APPEND_ONLY,
         SETTINGS_FLAG_COUNT,
 };
 
@@ -28,6 +30,24 @@ enum settings_flag {
 enum settings_toggle { SETTINGS_UNSET, SETTINGS_NO, SETTINGS_YES };
 
 enum settings_ionice { SETTINGS_IONICE_UNSET, SETTINGS_IDLE, SETTINGS_BEST_EFFORT, SETTINGS_REALTIME };
+
+enum settings_compress {
+        SETTINGS_COMPRESS_UNSET,
+        SETTINGS_COMPRESS_AUTO,
+        SETTINGS_COMPRESS_NEVER,
+        SETTINGS_COMPRESS_ALWAYS
+};
+
+/* How a connection is used: what of it was given. */
+struct settings_link {
+        enum settings_compress compress;
+        unsigned compress_level; /* 1 to 19; 0: the usual one */
+        bool bwlimit_given, timeout_given, retries_given;
+        uint64_t bwlimit;   /* bytes a second; 0: no limit */
+        unsigned timeout_s; /* 0: none but SSH's own */
+        unsigned retries;
+        char *remote_command; /* what is run on the other side, or NULL */
+};
 
 /* Empty when all is zero. */
 struct settings {
@@ -38,6 +58,8 @@ struct settings {
         char *mount;                 /* a plain absolute path, or NULL */
         char *crypto;
         char *config;
+        char *restrict_to; /* a plain absolute path, or NULL */
+        struct settings_link link;
         enum settings_ionice ionice;
         char **excludes; /* in the order given */
         size_t exclude_count;

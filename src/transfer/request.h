@@ -14,7 +14,7 @@ struct buf;
 struct err;
 struct wire_message;
 
-enum { REQUEST_TEXT_MAX = 4096, REQUEST_AVOIDED_MAX = 100000 };
+enum { REQUEST_TEXT_MAX = 4096, REQUEST_AVOIDED_MAX = 20000 /* together less than a message may be */ };
 
 /* ---- PREPARE ---- */
 

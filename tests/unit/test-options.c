@@ -268,8 +268,93 @@ START_TEST(what_is_not_available_yet_is_refused)
                 ck_assert_ptr_nonnull(strstr(err.text, "not available"));
         }
         _cleanup_(options_freep) struct options *local = parsed("--disable-notifications -c disk -m /mnt /mnt/x");
+        _cleanup_(options_freep) struct options *agent = parsed("--server");
         struct err err = { .kind = ERR_NONE };
         ck_assert_int_eq(options_check_available(local, &err), 0);
+        ck_assert_int_eq(options_check_available(agent, &err), 0);
+}
+END_TEST
+
+START_TEST(a_connection_is_used_as_asked)
+{
+        _cleanup_(options_freep) struct options *plain = parsed("host:/dir");
+        _cleanup_(options_freep) struct options *o =
+                parsed("--compress=7 --bwlimit=1.5M --timeout=30 --retries=0 --remote-command=sudo_rsb host:/dir");
+        _cleanup_(options_freep) struct options *never = parsed("--compress=no --bwlimit=0 host:/dir");
+
+        ck_assert_int_eq(plain->link.compress, SETTINGS_COMPRESS_UNSET);
+        ck_assert_uint_eq(plain->link.retries, 3);
+        ck_assert_uint_eq(plain->link.bwlimit, 0);
+        ck_assert_uint_eq(plain->link.timeout_s, 0);
+        ck_assert_ptr_null(plain->link.remote_command);
+        ck_assert_int_eq(o->link.compress, SETTINGS_COMPRESS_ALWAYS);
+        ck_assert_uint_eq(o->link.compress_level, 7);
+        ck_assert_uint_eq(o->link.bwlimit, 1572864);
+        ck_assert_uint_eq(o->link.timeout_s, 30);
+        ck_assert_uint_eq(o->link.retries, 0);
+        ck_assert_str_eq(o->link.remote_command, "sudo rsb");
+        ck_assert_int_eq(never->link.compress, SETTINGS_COMPRESS_NEVER);
+        check_refused("--compress=20 host:/dir", "--compress: '20' is neither auto");
+        check_refused("--compress=fast host:/dir", "--compress: 'fast'");
+        check_refused("--bwlimit=fast host:/dir", "--bwlimit: 'fast' is not a rate");
+        check_refused("--timeout=-1 host:/dir", "--timeout: '-1'");
+        check_refused("--retries=x host:/dir", "--retries: 'x'");
+        check_refused("--remote-command= host:/dir", "--remote-command: the command is empty");
+}
+END_TEST
+
+START_TEST(a_local_directory_has_no_connection)
+{
+        static const char *const options[] = { "--compress=no", "--bwlimit=0", "--timeout=1", "--retries=1",
+                                               "--remote-command=x" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+                char line[64];
+
+                snprintf(line, sizeof(line), "%s /dst", options[i]);
+                check_refused(line, "is about a connection, and the destination is a local directory");
+        }
+}
+END_TEST
+
+START_TEST(an_agent_takes_its_own_options_only)
+{
+        _cleanup_(options_freep) struct options *o = parsed("--server --restrict=/srv//backups/ --append-only");
+
+        ck_assert(o->server && o->append_only);
+        ck_assert_str_eq(o->restrict_to, "/srv/backups");
+        ck_assert_ptr_null(o->destination.path);
+        setenv("RSYNC_MODULE_PATH", "/srv/module", 1);
+        _cleanup_(options_freep) struct options *plain = parsed("--server");
+        ck_assert(plain->server && !plain->append_only && !plain->restrict_to && !plain->destination.path);
+        check_refused("--restrict=/srv /dst", "--restrict goes with --server only");
+        check_refused("--append-only /dst", "--append-only goes with --server only");
+        check_refused("--server /dst", "--server takes no SOURCE and no DESTINATION");
+        check_refused("--server --force", "not with --force");
+        check_refused("--server -v", "not with --verbose");
+        check_refused("--server --append-only", "--append-only needs --restrict");
+        check_refused("--server --restrict=srv", "--restrict: 'srv' is not an absolute path");
+        write_config("[a]\ndestination = /mnt/x\nserver = yes\n");
+        check_refused("CONFIG", "this option is for the command line only");
+}
+END_TEST
+
+START_TEST(a_file_knows_of_the_connection_too)
+{
+        write_config("[a]\ndestination = host:/x\ncompress = auto\nbwlimit = 2M\ntimeout = 9\nretries = 1\n"
+                     "remote-command = /opt/rsb\n");
+        _cleanup_(options_freep) struct options *o = parsed("CONFIG");
+        _cleanup_(options_freep) struct options *over = parsed("CONFIG --compress=3 --bwlimit=0 --retries=7");
+
+        ck_assert_int_eq(o->link.compress, SETTINGS_COMPRESS_AUTO);
+        ck_assert_uint_eq(o->link.bwlimit, 2 << 20);
+        ck_assert_uint_eq(o->link.timeout_s, 9);
+        ck_assert_uint_eq(o->link.retries, 1);
+        ck_assert_str_eq(o->link.remote_command, "/opt/rsb");
+        ck_assert_uint_eq(over->link.compress_level, 3);
+        ck_assert_uint_eq(over->link.bwlimit, 0);
+        ck_assert_uint_eq(over->link.retries, 7);
+        ck_assert_uint_eq(over->link.timeout_s, 9);
 }
 END_TEST
 
@@ -520,6 +605,10 @@ int main(void)
         tcase_add_test(cases, a_remote_source_is_refused);
         tcase_add_test(cases, what_cannot_be_combined_is_refused);
         tcase_add_test(cases, what_is_not_available_yet_is_refused);
+        tcase_add_test(cases, a_connection_is_used_as_asked);
+        tcase_add_test(cases, a_local_directory_has_no_connection);
+        tcase_add_test(cases, an_agent_takes_its_own_options_only);
+        tcase_add_test(cases, a_file_knows_of_the_connection_too);
         tcase_add_test(cases, an_rsync_daemon_names_the_destination);
         tcase_add_test(cases, a_file_can_hold_the_whole_job);
         tcase_add_test(cases, the_command_line_wins_over_the_file);

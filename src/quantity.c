@@ -1,0 +1,90 @@
+/* Digits are taken one by one: strtod(3) would take hexadecimal, infinity and the decimal comma of the locale. */
+#include "quantity.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#define RATE_MAX ((double)(UINT64_C(1) << 40)) /* BUCKET_RATE_MAX, transfer/bucket.h */
+
+static bool is_digit(char c)
+{
+        return c >= '0' && c <= '9';
+}
+
+/* "1", "1.5", ".5". *ret_rest is what follows. Return false when there is no digit. */
+static bool take_decimal(const char *text, double *ret, const char **ret_rest)
+{
+        const char *start = text;
+        double value = 0, place = 1;
+        size_t digits = 0;
+
+        for (; is_digit(*text); text++, digits++)
+                value = value * 10 + (*text - '0');
+        if (*text == '.') {
+                for (text++; is_digit(*text); text++, digits++) {
+                        place /= 10;
+                        value += (*text - '0') * place;
+                }
+        }
+        *ret = value;
+        *ret_rest = text;
+        return digits > 0 && text - start < 30;
+}
+
+/* Return how many bytes @unit stands for, 0 for no unit. */
+static double unit_bytes(const char *unit)
+{
+        static const char letters[] = "KMGT";
+        const char *letter;
+        double base, bytes;
+        char upper = *unit & ~0x20;
+
+        if (!*unit)
+                return 1024;
+        if (strcasecmp(unit, "B") == 0)
+                return 1;
+        letter = strchr(letters, upper);
+        if (!letter || !upper)
+                return 0;
+        if (!unit[1] || strcasecmp(unit + 1, "iB") == 0)
+                base = 1024;
+        else if (strcasecmp(unit + 1, "B") == 0)
+                base = 1000;
+        else
+                return 0;
+        bytes = base;
+        for (; letter > letters; letter--)
+                bytes *= base;
+        return bytes;
+}
+
+int quantity_rate(const char *text, uint64_t *ret)
+{
+        const char *unit;
+        double value, bytes;
+
+        if (!take_decimal(text, &value, &unit))
+                return -EINVAL;
+        bytes = unit_bytes(unit);
+        if (bytes == 0)
+                return -EINVAL;
+        value *= bytes;
+        if (value > RATE_MAX || (value > 0 && value < 1))
+                return -EINVAL;
+        *ret = (uint64_t)value;
+        return 0;
+}
+
+int quantity_number(const char *text, unsigned most, unsigned *ret)
+{
+        uint64_t value = 0;
+
+        if (!*text)
+                return -EINVAL;
+        for (; is_digit(*text) && value <= most; text++)
+                value = value * 10 + (unsigned)(*text - '0');
+        if (*text || value > most)
+                return -EINVAL;
+        *ret = (unsigned)value;
+        return 0;
+}

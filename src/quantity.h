@@ -1,0 +1,14 @@
+/* Numbers that a user gives with a unit or a word: pure. All return 0, or -EINVAL for what is none. */
+#pragma once
+
+#include "base/util.h"
+
+/*
+ * A rate as rsync(1) takes it for --bwlimit, in bytes a second: a number, perhaps with a fraction ("1.5"), and a unit:
+ * B; K, M, G, T or KiB, MiB, ... for powers of 1024; KB, MB, ... for powers of 1000; in either case; without one KiB
+ * are meant. 0 is no limit; what is less than a byte, or more than BUCKET_RATE_MAX, is refused.
+ */
+int quantity_rate(const char *text, uint64_t *ret);
+
+/* A whole number without sign of at most @most. */
+int quantity_number(const char *text, unsigned most, unsigned *ret);

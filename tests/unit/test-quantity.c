@@ -1,0 +1,98 @@
+/* Rates and numbers as a user writes them. */
+#include "quantity.h"
+
+#include <check.h>
+#include <errno.h>
+
+START_TEST(rates_are_those_of_rsync)
+{
+        static const struct {
+                const char *text;
+                uint64_t bytes;
+        } rows[] = {
+                { "0", 0 },
+                { "1", 1024 },
+                { "500", 512000 },
+                { "1.5", 1536 },
+                { ".5", 512 },
+                { "2.", 2048 },
+                { "100b", 100 },
+                { "3k", 3072 },
+                { "3KiB", 3072 },
+                { "3kb", 3000 },
+                { "1.5M", 1572864 },
+                { "1.5MB", 1500000 },
+                { "20mib", 20971520 },
+                { "1G", UINT64_C(1) << 30 },
+                { "1GB", 1000000000 },
+                { "1T", UINT64_C(1) << 40 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                uint64_t bytes = 77;
+
+                ck_assert_msg(quantity_rate(rows[i].text, &bytes) == 0, "%s", rows[i].text);
+                ck_assert_msg(bytes == rows[i].bytes, "%s: %ju", rows[i].text, (uintmax_t)bytes);
+        }
+}
+END_TEST
+
+START_TEST(what_is_no_rate_is_refused)
+{
+        static const char *const texts[] = {
+                "",      "K",
+                ".",     "-1",
+                "+1",    "1,5",
+                "1 M",   "0x10",
+                "1e3",   "inf",
+                "nan",   "1X",
+                "1P",    "1Kb/s",
+                "1KiBs", "0.1b",
+                "1.1T",  "1Bi",
+                "1BB",   "1iB",
+                "1..5",  "1000000000000000000000000000000000000000",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                uint64_t bytes = 77;
+
+                ck_assert_msg(quantity_rate(texts[i], &bytes) == -EINVAL, "%s: %ju", texts[i], (uintmax_t)bytes);
+                ck_assert_uint_eq(bytes, 77);
+        }
+}
+END_TEST
+
+START_TEST(numbers_are_whole_and_bounded)
+{
+        unsigned n = 5;
+
+        ck_assert_int_eq(quantity_number("0", 10, &n), 0);
+        ck_assert_uint_eq(n, 0);
+        ck_assert_int_eq(quantity_number("010", 10, &n), 0);
+        ck_assert_uint_eq(n, 10);
+        ck_assert_int_eq(quantity_number("11", 10, &n), -EINVAL);
+        ck_assert_int_eq(quantity_number("99999999999999999999", UINT32_MAX, &n), -EINVAL);
+        ck_assert_int_eq(quantity_number("4294967295", UINT32_MAX, &n), 0);
+        ck_assert_uint_eq(n, UINT32_MAX);
+        ck_assert_int_eq(quantity_number("", 10, &n), -EINVAL);
+        ck_assert_int_eq(quantity_number("-1", 10, &n), -EINVAL);
+        ck_assert_int_eq(quantity_number("1 ", 10, &n), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("quantity");
+        TCase *all = tcase_create("all");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_add_test(all, rates_are_those_of_rsync);
+        tcase_add_test(all, what_is_no_rate_is_refused);
+        tcase_add_test(all, numbers_are_whole_and_bounded);
+        suite_add_tcase(suite, all);
+        srunner_run_all(runner, CK_NORMAL);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
