@@ -318,6 +318,8 @@ static uint64_t hole_size(struct delta_make *m)
         /* That a file ends in a hole could also be that it has become shorter. */
         if (m->data_from == c->size && lseek(c->fd, 0, SEEK_END) < (off_t)c->size)
                 return 0;
+        if (m->data_from == c->size)
+                return c->size - m->at;
         return delta_round_down(m->data_from - m->at, m->header.block);
 }
 

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <xxhash.h>
 
-enum { XATTRS_MAX = 10000, MESSAGE_DEVICE_MAX = 4095 };
+enum { XATTRS_MAX = 10000, XATTR_BYTES_MAX = 256 * 1024 };
 
 /* ---- writing ---- */
 
@@ -74,6 +74,40 @@ int message_put_entry(struct buf *b, const struct entry *e, const struct message
         if (r == 0 && place->device > 0)
                 r = pack_varint(b, place->inode);
         return r < 0 ? r : put_metadata(b, e);
+}
+
+static int check_xattrs(const struct xattrs *set)
+{
+        size_t left = XATTR_BYTES_MAX;
+
+        if (set->count > XATTRS_MAX)
+                return -E2BIG;
+        for (size_t i = 0; i < set->count; i++) {
+                const struct xattr *x = &set->items[i];
+
+                if (i > 0 && strcmp(set->items[i - 1].name, x->name) >= 0)
+                        return -EUCLEAN;
+                if (strlen(x->name) + x->size > left)
+                        return -E2BIG;
+                left -= strlen(x->name) + x->size;
+        }
+        return 0;
+}
+
+int message_check_entry(const struct entry *e)
+{
+        if (!S_ISREG(e->mode) && !S_ISDIR(e->mode) && !S_ISLNK(e->mode) && !S_ISBLK(e->mode) && !S_ISCHR(e->mode) &&
+            !S_ISFIFO(e->mode) && !S_ISSOCK(e->mode))
+                return -EUCLEAN;
+        if (strlen(e->name) > NAME_MAX)
+                return -ENAMETOOLONG;
+        if (S_ISREG(e->mode) && e->size > INT64_MAX)
+                return -EOVERFLOW;
+        if (S_ISLNK(e->mode) && (!e->target || !e->target[0]))
+                return -EUCLEAN;
+        if (e->uid == UINT32_MAX || e->gid == UINT32_MAX)
+                return -EOVERFLOW;
+        return check_xattrs(&e->xattrs);
 }
 
 /* ---- reading ---- */
@@ -193,6 +227,36 @@ int message_get_entry(struct unpack *u, struct entry *ret, struct message_place 
         if (r < 0)
                 u->broken = true;
         return r;
+}
+
+static void pass_varints(struct unpack *u, unsigned count)
+{
+        while (count-- > 0)
+                (void)unpack_varint(u, UINT64_MAX);
+}
+
+void message_pass_entry(struct unpack *u)
+{
+        size_t size;
+        mode_t mode;
+
+        (void)unpack_bytes(u, NAME_MAX, &size);
+        if (unpack_u8(u) & MESSAGE_UNREADABLE)
+                return;
+        if (unpack_varint(u, UINT64_MAX) > 0)
+                pass_varints(u, 1);
+        mode = (mode_t)unpack_varint(u, UINT32_MAX);
+        pass_varints(u, 4); /* owners and time */
+        if (S_ISREG(mode))
+                pass_varints(u, 1);
+        else if (S_ISLNK(mode))
+                (void)unpack_bytes(u, PATH_MAX, &size);
+        else if (S_ISBLK(mode) || S_ISCHR(mode))
+                pass_varints(u, 2);
+        for (uint64_t left = unpack_varint(u, XATTRS_MAX); left > 0; left--) {
+                (void)unpack_bytes(u, XATTR_NAME_MAX, &size);
+                (void)unpack_bytes(u, XATTR_SIZE_MAX, &size);
+        }
 }
 
 /* ---- limits ---- */

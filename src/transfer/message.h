@@ -63,7 +63,7 @@ enum message_directory_flag {
         MESSAGE_DIRECTORY_VANISHED = 1 << 4,
 };
 
-enum message_file_flag { MESSAGE_FILE_DELTA = 1 << 0, MESSAGE_FILE_UNSTEADY = 1 << 1 };
+enum message_file_flag { MESSAGE_FILE_DELTA = 1 << 0, MESSAGE_FILE_UNSTEADY = 1 << 1, MESSAGE_FILE_HOLES = 1 << 2 };
 
 /* Of FILE_END and HASH. */
 enum message_outcome { MESSAGE_WHOLE, MESSAGE_CHANGED, MESSAGE_VANISHED, MESSAGE_LOST };
@@ -76,7 +76,8 @@ enum {
         MESSAGE_WINDOW_DIRECTORIES = 4096,
         MESSAGE_WINDOW_BYTES = 16 * 1024 * 1024,
         MESSAGE_SIGNATURES_MAX = 8 * 1024 * 1024,
-        MESSAGE_TREES_MAX = 1024, /* directories that go together */
+        MESSAGE_TREES_MAX = 1024,  /* directories that go together */
+        MESSAGE_DEVICE_MAX = 4095, /* the highest number of a device */
 };
 
 #define MESSAGE_ROOT_NAME "root"
@@ -99,11 +100,20 @@ struct message_place {
 int message_put_entry(struct buf *b, const struct entry *e, const struct message_place *place);
 
 /*
+ * Can @e be sent? Return 0, or a negative errno for what no message holds, since the reader would break: what only a
+ * broken filesystem has, names longer than NAME_MAX, and more than 256 KiB of attributes.
+ */
+int message_check_entry(const struct entry *e);
+
+/*
  * Take an entry; its strings live in @arena. What no filesystem has breaks the reader: names with a slash, types that
  * do not exist, attributes that are not kept, not sorted, or too large. Its dev and ino are those of the place, its
  * nlink is 2 for one that is linked. Return 0, or -ENOMEM (the reader is broken too).
  */
 int message_get_entry(struct unpack *u, struct entry *ret, struct message_place *ret_place, struct arena *arena);
+
+/* Go past an entry, without looking at what it is. */
+void message_pass_entry(struct unpack *u);
 
 /* What a destination can hold, in LIMITS. Return 0 or -ENOMEM; what cannot be breaks the reader. */
 int message_put_limits(struct buf *b, const struct limits *l);

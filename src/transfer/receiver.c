@@ -163,28 +163,39 @@ static int ask_for_listing(struct receiver *r, struct receiver_node *n, const st
         return receiver_send(r, MESSAGE_WANT_LISTING, n->number, err);
 }
 
+/* Look at @n, which is open in @v. Return 0 or a negative errno with @err filled; what cannot be read shows again when
+ * it is listed, and is not equal until then. */
+static int look_at_node(struct receiver *r, struct visit *v, struct directory *d, struct receiver_look *ret,
+                        bool *ret_is_known, struct err *err)
+{
+        int code;
+
+        *ret = (struct receiver_look){ .is_empty = true };
+        *ret_is_known = false;
+        if (v->task->missing)
+                return 0;
+        code = receiver_look(r, v->to.fd, v->to.path, &d->links, ret);
+        *ret_is_known = code == 0;
+        ret->is_empty = ret->is_empty && code == 0;
+        return code == -ENOMEM ? err_oom(err) : 0;
+}
+
 /* Return 1 when it is equal to what the sender has, 0 when not, or a negative errno with @err filled. */
 static int is_equal(struct receiver *r, struct receiver_node *n, struct directory *d, struct receiver_look *look,
                     struct err *err)
 {
         const unsigned listed = MESSAGE_DIRECTORY_MUST_LIST | MESSAGE_DIRECTORY_UNREADABLE | MESSAGE_DIRECTORY_WHOLE;
         struct visit v;
+        bool is_known;
         int code = receiver_visit(r, n, &v, err);
 
-        if (code == 0 && n->task.missing)
-                *look = (struct receiver_look){ .is_empty = true };
-        else if (code == 0)
-                code = receiver_look(r, v.to.fd, v.to.path, &d->links, look);
-        if (code == -ENOMEM && err->kind == ERR_NONE)
-                err_oom(err);
+        if (code == 0)
+                code = look_at_node(r, &v, d, look, &is_known, err);
+        if (code == 0 && is_known && !(d->flags & listed) && !look->is_suspect &&
+            memcmp(look->digest, d->digest, MESSAGE_DIGEST_SIZE) == 0)
+                code = receiver_check_links(r, &d->links, err);
         visit_deinit(&v);
-        if (code < 0 && err->kind != ERR_NONE)
-                return code;
-        /* What cannot be read shows again when it is listed. */
-        if (code < 0 || n->task.missing || d->flags & listed || look->is_suspect ||
-            memcmp(look->digest, d->digest, MESSAGE_DIGEST_SIZE) != 0)
-                return 0;
-        return receiver_check_links(r, &d->links, err);
+        return code;
 }
 
 static int compare_directory(struct receiver *r, struct receiver_node *n, struct directory *d, struct err *err)
@@ -425,10 +436,10 @@ static int init(struct receiver *r, const struct receiver_config *config, struct
         };
         r->signing.basis = r->content.basis = (struct delta_basis){ .old = -1, .partial = -1 };
         r->content.staged.fd = -1;
-        r->content.hash = XXH3_createState();
+        r->content.sum = sum_new();
         r->digest = message_digest_new();
         r->trees_digest = message_digest_new();
-        if (!r->content.hash || !r->digest || !r->trees_digest)
+        if (!r->content.sum || !r->digest || !r->trees_digest)
                 return err_oom(err);
         return behind_new(&r->update.shared.behind, err);
 }

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #define PARTIAL_PREFIX "partial-"
 
@@ -78,7 +79,7 @@ void receiver_partial_keep(struct receiver *r)
         struct entry e;
 
         if (r->config->partial_fd < 0 || !c->is_active || c->is_dropped || !c->staged.exists || c->staged.fd < 0 ||
-            c->has_holes)
+            c->is_sized)
                 return;
         if (entry_stat_fd(&e, c->staged.fd) < 0 || e.size < PARTIAL_MIN ||
             partial_name(&c->visit, c->want->name, name) < 0)
@@ -297,7 +298,7 @@ static int send_piece(struct receiver *r, const void *data, size_t size, struct 
         struct buf *b = wire_begin(w, MESSAGE_WANT_DELTA);
 
         if (pack_varint(b, s->number) < 0 || pack_varint(b, s->index) < 0 || pack_u8(b, size > 0) < 0 ||
-            pack_bytes(b, data, size) < 0)
+            buf_append(b, data, size) < 0)
                 return err_oom(err);
         return wire_end(w, err);
 }

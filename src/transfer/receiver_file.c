@@ -23,8 +23,6 @@ enum {
         TRIES = 3,
 };
 
-static const char zeros[64 * 1024];
-
 /* ---- the beginning ---- */
 
 /* Is it a file that something waits for? Return 0 or -EPROTO. */
@@ -67,7 +65,7 @@ static int begin_delta(struct receiver *r, struct err *err)
                 .to = c->staged.fd,
                 .size = c->want->size,
                 .seed = c->pending->seed,
-                .has_holes = true,
+                .has_holes = c->has_holes,
         };
         int code = delta_apply_new(&c->apply, &config);
 
@@ -123,9 +121,7 @@ static void clear(struct receiver *r)
         staged_abandon(&c->staged);
         visit_deinit(&c->visit);
         arena_deinit(&c->arena);
-        *c = (struct receiver_content){ .hash = c->hash,
-                                        .basis = { .old = -1, .partial = -1 },
-                                        .staged = { .fd = -1 } };
+        *c = (struct receiver_content){ .sum = c->sum, .basis = { .old = -1, .partial = -1 }, .staged = { .fd = -1 } };
 }
 
 int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
@@ -156,8 +152,9 @@ int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
         c->is_dropped = !c->pending;
         c->is_delta = flags & MESSAGE_FILE_DELTA;
         c->is_unsteady = flags & MESSAGE_FILE_UNSTEADY;
+        c->has_holes = flags & MESSAGE_FILE_HOLES;
         c->node->is_pinned = true;
-        XXH3_128bits_reset(c->hash);
+        sum_begin(c->sum);
         if (c->is_dropped)
                 return 0;
         code = check_entry(r, c->want, err);
@@ -190,7 +187,7 @@ static int write_data(struct receiver *r, const void *data, size_t size, struct 
         code = fd_pwrite_full(c->staged.fd, data, size, (off_t)c->at);
         if (code < 0)
                 return staged_fail(&c->staged, code, "write", err);
-        XXH3_128bits_update(c->hash, data, size);
+        sum_data(c->sum, data, size);
         c->at += size;
         report_add(r->config->report, REPORT_COPIED_BYTES, size);
         flush_behind(c);
@@ -250,20 +247,13 @@ int receiver_on_data(struct receiver *r, const void *data, size_t size, struct e
 static int make_hole(struct receiver *r, uint64_t size, struct err *err)
 {
         struct receiver_content *c = &r->content;
-        int code = 0;
 
-        if (!c->has_holes && ftruncate(c->staged.fd, (off_t)c->want->size) < 0)
+        if (!c->is_sized && ftruncate(c->staged.fd, (off_t)c->want->size) < 0)
                 return staged_fail(&c->staged, -errno, "write", err);
-        c->has_holes = true;
-        while (size > 0 && code == 0) {
-                size_t piece = size < sizeof(zeros) ? (size_t)size : sizeof(zeros);
-
-                XXH3_128bits_update(c->hash, zeros, piece);
-                size -= piece;
-                c->at += piece;
-                code = receiver_breathe(r, err);
-        }
-        return code;
+        c->is_sized = true;
+        sum_zeros(c->sum, size);
+        c->at += size;
+        return 0;
 }
 
 int receiver_on_hole(struct receiver *r, struct unpack *u, struct err *err)
@@ -284,13 +274,13 @@ int receiver_on_hole(struct receiver *r, struct unpack *u, struct err *err)
 
 static bool is_right(const struct receiver_content *c, const uint8_t *hash)
 {
-        XXH128_canonical_t canonical;
+        uint8_t own[SUM_SIZE];
         size_t used;
 
         if (c->is_delta)
                 return !c->is_bad && delta_apply_feed(c->apply, "", 0, &used) == DELTA_GOOD;
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(c->hash));
-        return c->at == c->want->size && memcmp(canonical.digest, hash, MESSAGE_DIGEST_SIZE) == 0;
+        sum_end(c->sum, own);
+        return c->at == c->want->size && memcmp(own, hash, sizeof(own)) == 0;
 }
 
 /* Return 0 or a negative errno with @err filled. */
@@ -403,5 +393,5 @@ void receiver_content_deinit(struct receiver *r, int code)
         if (code == -ECONNRESET || code == -ETIMEDOUT || code == -ECANCELED)
                 receiver_partial_keep(r);
         clear(r);
-        XXH3_freeState(r->content.hash);
+        sum_free(r->content.sum);
 }

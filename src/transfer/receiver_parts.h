@@ -20,10 +20,9 @@
 #include "transfer/pack.h"
 #include "transfer/receiver.h"
 #include "transfer/staged.h"
+#include "transfer/sum.h"
 #include "transfer/update.h"
 #include "transfer/visit.h"
-
-#include <xxhash.h>
 
 struct receiver_node;
 
@@ -103,8 +102,9 @@ struct receiver_content {
         struct arena arena;
         struct entry *want; /* in the arena */
         bool is_unsteady, has_holes;
+        bool is_sized; /* a hole was made: its size says nothing of how much came */
         uint64_t at, flushed;
-        XXH3_state_t *hash;
+        struct sum *sum;
         struct delta_apply *apply;
         struct delta_basis basis;
 };

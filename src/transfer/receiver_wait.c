@@ -2,6 +2,7 @@
  * An entry waits for its content, for a hash, or for the leader of its group of hard links; then it is brought in line
  * from the beginning, with what is known by then. Content alone is put in place by receiver_file.c.
  */
+#include "base/content.h"
 #include "base/entry.h"
 #include "base/err.h"
 #include "base/fd.h"
@@ -322,40 +323,51 @@ void receiver_followers_deinit(struct receiver *r)
 
 /* ---- hashes ---- */
 
-/* Return 0 or -errno: -ESTALE when it is not what it was. */
-static int hash_file(struct receiver *r, int fd, uint64_t size, uint8_t ret[MESSAGE_DIGEST_SIZE], struct err *err)
+/* Add the data from @at to @end. Return 0 or -errno. */
+static int add_stretch(struct receiver *r, int fd, struct sum *sum, char *data, uint64_t at, uint64_t end,
+                       struct err *err)
 {
-        _cleanup_(freep) char *data = malloc(HASH_PIECE);
-        XXH3_state_t *state = XXH3_createState();
-        XXH128_canonical_t canonical;
-        int code = data && state ? 0 : err_oom(err);
+        int code = 0;
 
-        if (state)
-                XXH3_128bits_reset(state);
-        for (uint64_t at = 0; at < size && code == 0;) {
-                ssize_t n = fd_pread_full(fd, data, HASH_PIECE, (off_t)at);
+        while (at < end && code == 0) {
+                size_t want = end - at < HASH_PIECE ? (size_t)(end - at) : HASH_PIECE;
+                ssize_t n = fd_pread_full(fd, data, want, (off_t)at);
 
-                if (n <= 0) {
-                        code = n < 0 ? (int)n : -ESTALE;
-                        break;
-                }
-                XXH3_128bits_update(state, data, (size_t)n);
-                at += (uint64_t)n;
+                if (n < (ssize_t)want)
+                        return n < 0 ? (int)n : -ESTALE;
+                sum_data(sum, data, want);
+                at += want;
                 code = receiver_breathe(r, err);
         }
-        if (code == 0) {
-                XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-                memcpy(ret, canonical.digest, MESSAGE_DIGEST_SIZE);
+        return code;
+}
+
+/* Return 0, -errno, or another negative number with @err filled. */
+static int sum_file(struct receiver *r, int fd, uint64_t size, uint8_t ret[SUM_SIZE], struct err *err)
+{
+        _cleanup_(freep) char *data = malloc(HASH_PIECE);
+        _cleanup_(sum_freep) struct sum *sum = sum_new();
+        uint64_t at = 0, from, to;
+        int code = data && sum ? 0 : err_oom(err);
+
+        while (at < size && code == 0) {
+                code = content_next_data(fd, at, size, &from, &to);
+                if (code == 0) {
+                        sum_zeros(sum, from - at);
+                        code = add_stretch(r, fd, sum, data, from, to, err);
+                        at = to;
+                }
         }
-        XXH3_freeState(state);
+        if (code == 0)
+                sum_end(sum, ret);
         return code;
 }
 
 /* Is what is there the same? A file that cannot be read is not. Return 0 or a negative errno with @err filled. */
-static int compare(struct receiver *r, struct receiver_node *n, const struct entry *want,
-                   const uint8_t hash[MESSAGE_DIGEST_SIZE], enum visit_content *ret, struct err *err)
+static int compare(struct receiver *r, struct receiver_node *n, const struct entry *want, const uint8_t sum[SUM_SIZE],
+                   enum visit_content *ret, struct err *err)
 {
-        uint8_t own[MESSAGE_DIGEST_SIZE];
+        uint8_t own[SUM_SIZE];
         _cleanup_(fd_closep) int fd = -1;
         struct entry now;
         int dirfd = receiver_node_fd(r, n), code;
@@ -366,10 +378,10 @@ static int compare(struct receiver *r, struct receiver_node *n, const struct ent
                 return 0;
         if (r->config->has_suspect) /* from the disk, not from memory */
                 (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-        code = hash_file(r, fd, now.size, own, err);
+        code = sum_file(r, fd, now.size, own, err);
         if (code < 0)
                 return err->kind == ERR_NONE ? 0 : code;
-        if (memcmp(own, hash, sizeof(own)) == 0)
+        if (memcmp(own, sum, sizeof(own)) == 0)
                 *ret = VISIT_CONTENT_EQUAL;
         report_add(r->config->report, REPORT_COMPARED_BYTES, now.size);
         return 0;
