@@ -363,9 +363,9 @@ int destination_local_new(struct destination **ret, const struct destination_con
         local_place_init(&l->place);
         r = local_place_name(&l->place, config->options->destination.path, config->options->mount, err);
         if (r == 0)
-                r = local_disk_check_path(&l->disk, l->place.parent, err);
-        if (r == 0)
                 r = stay_inside(l, err);
+        if (r == 0)
+                r = local_disk_check_path(&l->disk, l->place.parent, err);
         if (r < 0) {
                 local_free(&l->d);
                 return r;

@@ -485,8 +485,6 @@ int options_check_available(const struct options *o, struct err *err)
         if (o->server)
                 return 0;
         location_show(&o->destination, shown, sizeof(shown));
-        if (o->destination.kind == LOCATION_SSH)
-                return err_usage(err, "'%s': backups over SSH are not available yet", shown);
         if (o->destination.kind == LOCATION_DAEMON)
                 return err_usage(err, "'%s': backups to an rsync daemon are not available yet", shown);
         return 0;

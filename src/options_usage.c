@@ -10,7 +10,7 @@ const char *options_usage_text(void)
                "\n"
                "SOURCE is / unless given. DESTINATION is one of\n"
                "  DIR                                      a directory on a local disk\n"
-               "  [USER@]HOST:DIR                          another machine, over SSH (*)\n"
+               "  [USER@]HOST:DIR                          another machine, over SSH\n"
                "  [USER@]HOST::MODULE[/DIR]                an rsync daemon (*)\n"
                "  rsync://[USER@]HOST[:PORT]/MODULE[/DIR]  an rsync daemon (*)\n"
                "or $RSYNC_MODULE_PATH if there is none. An IPv6 address stands in brackets.\n"

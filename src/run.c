@@ -188,12 +188,18 @@ static bool is_full(int r)
         return r == -ENOSPC || r == -EDQUOT;
 }
 
+/* Where nothing can be removed others rotate, which has been told. */
+static bool rotates(const struct run *run)
+{
+        return run->options->rotate && !run->destination->keeps_all;
+}
+
 /* On a full disk what the scheme removes anyway is removed first, and the step is done again. */
 static int with_room(struct run *run, int (*step)(struct run *, struct err *), struct err *err)
 {
         int r = step(run, err);
 
-        if (!is_full(r) || !run->options->rotate || run->options->dry_run)
+        if (!is_full(r) || !rotates(run) || run->options->dry_run)
                 return r;
         log_warning("%s: removing first what the rotation scheme does not preserve", err->text);
         err_drop(err, "tried again after making room");
@@ -220,6 +226,8 @@ static int do_steps(struct run *run, struct err *err)
         run->is_absent = r == DESTINATION_ABSENT;
         if (run->is_absent)
                 return 0;
+        if (r == 0 && o->rotate && !rotates(run))
+                log_warning("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);
@@ -232,7 +240,7 @@ static int do_steps(struct run *run, struct err *err)
                 r = with_room(run, do_snapshot, err);
         if (r == 0)
                 r = stop_check(err);
-        if (r == 0 && o->rotate)
+        if (r == 0 && rotates(run))
                 r = do_rotate(run, err);
         return r;
 }
@@ -250,6 +258,8 @@ static int prepare(struct run *run, struct err *err)
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };
+        if (run->options->destination.kind == LOCATION_SSH)
+                return destination_agent_new(&run->destination, &run->config, err);
         return destination_local_new(&run->destination, &run->config, err);
 }
 
