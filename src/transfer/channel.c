@@ -246,7 +246,9 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
                 r = read_some(c, err);
         if (r == 0 && !wait) {
                 r = next(c, ret, err);
-                return r == 0 && c->is_at_end && c->unread.size == 0 ? fail_gone(c, err) : r;
+                if (r == 0 && c->is_at_end && c->unread.size == 0)
+                        return fail_gone(c, err);
+                return r == 0 && unsent(c) > 0 ? write_some(c, err) : r;
         }
         while (r == 0) {
                 if (c->is_at_end && c->unread.size == 0)

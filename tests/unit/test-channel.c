@@ -164,6 +164,28 @@ START_TEST(asking_without_waiting_does_not_block)
 }
 END_TEST
 
+START_TEST(what_was_put_in_goes_out_while_nothing_is_waited_for)
+{
+        struct channel *a, *b;
+        struct wire_message m;
+        struct err err = { .kind = ERR_NONE };
+        int fds[2];
+
+        make_pair(fds);
+        a = new_channel(fds[0], 60);
+        b = new_channel(fds[1], 60);
+        ck_assert_int_eq(buf_append(wire_begin(channel_wire(b), 5), "hello", 5), 0);
+        ck_assert_int_eq(wire_end(channel_wire(b), &err), 0);
+        ck_assert_int_eq(channel_receive(b, &m, false, &err), 0);
+        ck_assert_int_eq(channel_receive(a, &m, true, &err), 1);
+        ck_assert_mem_eq(m.data, "hello", 5);
+        channel_free(a);
+        channel_free(b);
+        close(fds[0]);
+        close(fds[1]);
+}
+END_TEST
+
 START_TEST(a_peer_that_is_gone_is_told_without_waiting_too)
 {
         struct err err = { .kind = ERR_NONE };
@@ -258,6 +280,7 @@ int main(void)
                 a_peer_that_goes_away_is_told,
                 silence_has_its_time,
                 asking_without_waiting_does_not_block,
+                what_was_put_in_goes_out_while_nothing_is_waited_for,
                 a_peer_that_is_gone_is_told_without_waiting_too,
                 a_rate_is_kept_in_both_directions,
         };
