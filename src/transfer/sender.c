@@ -92,6 +92,12 @@ static bool has_room(const struct sender *s)
         return s->nodes.count < MESSAGE_WINDOW_DIRECTORIES && s->nodes.bytes < MESSAGE_WINDOW_BYTES;
 }
 
+/* More may gather, as long as the receiver has enough to do with what it was told of. */
+static bool is_receiver_busy(const struct sender *s)
+{
+        return s->nodes.count >= s->tell.count + MESSAGE_TREES_MAX;
+}
+
 static int tell_end(struct sender *s, struct err *err)
 {
         s->has_ended = true;
@@ -110,7 +116,7 @@ static int step(struct sender *s, struct err *err)
                 return sender_tell_step(s, err);
         if (!sender_walk_is_over(s) && (s->read.node || has_room(s)))
                 return sender_walk_step(s, err);
-        if (s->tell.count > 0)
+        if (s->tell.count > 0 && (sender_walk_is_over(s) || !is_receiver_busy(s)))
                 return sender_tell_step(s, err);
         if (sender_walk_is_over(s) && !s->has_ended)
                 return tell_end(s, err);
