@@ -9,9 +9,9 @@ enum { SECOND_US = 1000000, BURSTS_PER_SECOND = 4, PORTIONS_PER_SECOND = 20, POR
 /* Never less than a few portions, or the rounding of small ones would be the limit. */
 static uint64_t capacity(const struct bucket *b)
 {
-        uint64_t size = b->rate / BURSTS_PER_SECOND;
+        uint64_t size = b->rate / BURSTS_PER_SECOND, least = (uint64_t)2 * PORTION_MIN;
 
-        return size > 2 * PORTION_MIN ? size : 2 * PORTION_MIN;
+        return size > least ? size : least;
 }
 
 static uint64_t portion(const struct bucket *b)

@@ -11,7 +11,8 @@ in_memory 300m
 
 start_far
 fence=$tmp/srv/backups
-mkdir -p -m 700 "$fence/laptop" outside source
+mkdir -p "$fence"
+mkdir -m 700 "$fence/laptop" outside source
 echo victim >outside/victim
 echo data >source/file
 facts() {

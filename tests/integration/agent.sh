@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154
 # What the tests of backups over SSH share: a server called `far`, on which the program is the agent. Source it behind
 # ssh.sh, after need_program.
 #
@@ -14,7 +14,8 @@ start_far() {
         known far
         cp "$keys/client.pub" "$tmp/far.authorized"
         config 'Host far' 'HostName 127.0.0.1' "Port $port" "IdentityFile $keys/client" "User $user"
-        mkdir -p -m 700 "$tmp/far-state" "$tmp/far-run" "$tmp/far-home"
+        mkdir -p "$tmp/far-state" "$tmp/far-run" "$tmp/far-home"
+        chmod 700 "$tmp/far-state" "$tmp/far-run" "$tmp/far-home"
         write_agent "$agent"
 }
 
