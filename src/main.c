@@ -4,15 +4,26 @@
  * The map of the house, in the order a backup passes through it:
  *
  *      main.c               argv in, exit status out
- *      options.c            command line, configuration file (config.c, settings.c), environment -> struct options
+ *      options.c            command line, configuration file (config.c, settings.c, quantity.c), environment -> struct
+ *                           options
  *      location.c           SOURCE and DESTINATION expressions
  *      superuser.c          the privileges that a backup of a system needs
  *      run.c                the steps of a run in order, and their undoing
  *      destination.h        the seam: what a run may ask of any destination
- *      destination_local.c  a directory on this machine; local_transfer.c, local_snapshot.c: its two main jobs
+ *      origin.c             the source, open for one transfer
+ *      destination_local.c  a directory on this machine
+ *      local_transfer.c     its jobs: from a source here; local_receive.c: from one elsewhere; local_snapshot.c
+ *      local_record.c       what the state says around a transfer
  *      local_disk.c         what is unlocked and mounted for it
- *      local_place.c        what lies there; local_checks.c: what speaks against a run on it; local_room.c: how full it
- * is rotation.c           which snapshots go progress.c           the live line; ioclass.c: the I/O class
+ *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
+ *      local_room.c         how full it is
+ *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
+ *      remote.c             the connection to the agent there; remote_news.c: what that tells
+ *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
+ *      local_fence.c        what an agent is kept to
+ *      rotation.c           which snapshots go
+ *      progress.c           the live line
+ *      ioclass.c            the I/O class
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out
@@ -24,7 +35,9 @@
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
  *        links, chains            hard links
  *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): descriptors, packets, numbers
- *        message                  what is said in it
+ *        bucket                   how fast it may go
+ *        message, request         what is said in it, and around it
+ *        sender, receiver         its two ends, each in parts
  *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
  *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
  *        ssh/                     sessions: commands and connections on other machines (libssh)

@@ -88,10 +88,8 @@ void report_restart(struct report *r)
                 REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED, ITEMS, VANISHED, UNSTEADY, PARTIAL,
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+        for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
                 atomic_store(&r->own[seen[i]], 0);
-                atomic_store(&r->other[seen[i]], 0);
-        }
         pthread_mutex_lock(&r->lock);
         for (size_t i = 0; i < REPORT_LACKS; i++)
                 r->lacks[i].count = 0;

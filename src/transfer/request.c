@@ -167,7 +167,7 @@ static void copy_text(char *out, size_t size, const void *data, size_t length)
         out[used] = '\0';
 }
 
-int request_get_error(const struct wire_message *m, struct err *err)
+int request_get_error(const struct wire_message *m, struct err *said, struct err *err)
 {
         struct unpack u = unpack_begin(m->data, m->size);
         unsigned kind = unpack_u8(&u);
@@ -178,9 +178,9 @@ int request_get_error(const struct wire_message *m, struct err *err)
 
         if (!unpack_end(&u) || kind < ERR_ITEM || kind > ERR_USAGE || code == 0)
                 return request_refuse("ERROR", err);
-        err->kind = (enum err_kind)kind;
-        err->code = -(int)code;
-        copy_text(err->text, sizeof(err->text), text, text_size);
-        copy_text(err->hint, sizeof(err->hint), hint, hint_size);
-        return err_negative(err->code);
+        said->kind = (enum err_kind)kind;
+        said->code = -(int)code;
+        copy_text(said->text, sizeof(said->text), text, text_size);
+        copy_text(said->hint, sizeof(said->hint), hint, hint_size);
+        return 0;
 }

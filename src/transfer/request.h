@@ -80,8 +80,8 @@ void request_update_deinit(struct request_update *u);
 /* ---- errors ---- */
 
 int request_put_error(struct buf *b, const struct err *e);
-/* Fill @err with what the peer says, all control characters replaced. Return its code, or -EPROTO. */
-int request_get_error(const struct wire_message *m, struct err *err);
+/* Fill @said with what the peer says, all control characters replaced. Return 0 or -EPROTO with @err filled instead. */
+int request_get_error(const struct wire_message *m, struct err *said, struct err *err);
 
 /* For others who take messages apart: the message @name (what it is called) makes no sense. */
 int request_refuse(const char *name, struct err *err);

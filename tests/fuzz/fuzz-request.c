@@ -63,9 +63,9 @@ static void try_update(struct wire_message m)
 
 static void try_error(struct wire_message m)
 {
-        struct err err = { .kind = ERR_NONE };
+        struct err err = { .kind = ERR_NONE }, said = { .kind = ERR_NONE };
 
-        if (request_get_error(&m, &err) >= 0 || err.kind == ERR_NONE || strlen(err.text) >= ERR_TEXT_MAX)
+        if (request_get_error(&m, &said, &err) == 0 && (said.kind == ERR_NONE || strlen(said.text) >= ERR_TEXT_MAX))
                 abort();
 }
 

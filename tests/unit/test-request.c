@@ -167,14 +167,15 @@ END_TEST
 START_TEST(an_error_is_the_same_on_both_sides)
 {
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };
-        struct err e = { .kind = ERR_NONE }, f = { .kind = ERR_NONE };
+        struct err e = { .kind = ERR_NONE }, f = { .kind = ERR_NONE }, err = { .kind = ERR_NONE };
         struct wire_message m;
 
         err_item(&e, -ENOSPC, "write", "fi\x1ble");
         err_hint(&e, "remove\tsomething");
         ck_assert_int_eq(request_put_error(&b, &e), 0);
         m = message_of(&b);
-        ck_assert_int_eq(request_get_error(&m, &f), -ENOSPC);
+        ck_assert_int_eq(request_get_error(&m, &f, &err), 0);
+        ck_assert_int_eq(f.code, -ENOSPC);
         ck_assert_int_eq(f.kind, ERR_ITEM);
         ck_assert_str_eq(f.text, e.text);
         ck_assert_str_eq(f.hint, "remove?something");
@@ -192,10 +193,11 @@ START_TEST(an_error_that_is_none_is_refused)
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 struct wire_message m = { .data = cases[i], .size = sizeof(cases[i]) };
-                struct err err = { .kind = ERR_NONE };
+                struct err err = { .kind = ERR_NONE }, said = { .kind = ERR_NONE };
 
-                ck_assert_int_eq(request_get_error(&m, &err), -EPROTO);
+                ck_assert_int_eq(request_get_error(&m, &said, &err), -EPROTO);
                 ck_assert_int_eq(err.kind, ERR_RUN);
+                ck_assert_int_eq(said.kind, ERR_NONE);
         }
 }
 END_TEST
