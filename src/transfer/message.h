@@ -76,7 +76,8 @@ enum {
         MESSAGE_WINDOW_DIRECTORIES = 4096,
         MESSAGE_WINDOW_BYTES = 16 * 1024 * 1024,
         MESSAGE_SIGNATURES_MAX = 8 * 1024 * 1024,
-        MESSAGE_TREES_MAX = 1024,  /* directories that go together */
+        MESSAGE_TREES_MAX = 4096,  /* directories that go together */
+        MESSAGE_DEVICE_GROUPS = 1, /* of hard links: their numbers stand for inodes */
         MESSAGE_DEVICE_MAX = 4095, /* the highest number of a device */
 };
 

@@ -41,16 +41,17 @@ int receiver_links_get(struct receiver *r, struct unpack *u, uint32_t directory,
         uint64_t count = unpack_varint(u, UINT32_MAX), index = 0;
         int code = 0;
 
-        /* Each takes three bytes at least. */
-        if (count > (size_t)(u->end - u->data) / 3)
+        /* Each takes two bytes at least. */
+        if (count > (size_t)(u->end - u->data) / 2)
                 u->broken = true;
         for (uint64_t i = 0; i < count && code == 0 && !u->broken; i++) {
                 uint64_t step = unpack_varint(u, UINT32_MAX);
-                struct receiver_link link = { .directory = directory, .index = index += step };
+                struct receiver_link link = { .directory = directory,
+                                              .index = index += step,
+                                              .device = MESSAGE_DEVICE_GROUPS };
 
                 if (i > 0 && step == 0)
                         u->broken = true;
-                link.device = unpack_varint(u, UINT32_MAX);
                 link.inode = unpack_varint(u, UINT64_MAX);
                 if (!u->broken)
                         code = add_link(r, ret, &link);
@@ -147,7 +148,8 @@ static int look_at_entry(struct look *l, int fd, const char *path, uint64_t inde
 }
 
 /* @names live in the receiver's arena. */
-static int look(struct look *l, int fd, const char *path, const struct listing *names, struct receiver_look *ret)
+static int look(struct look *l, int fd, const char *path, const struct listing *names, struct receiver_look *ret,
+                struct err *err)
 {
         struct receiver *r = l->receiver;
         int code = 0;
@@ -161,19 +163,22 @@ static int look(struct look *l, int fd, const char *path, const struct listing *
                 code = look_at_entry(l, fd, path, i, names->names[i], ret);
                 if (l->next_link == links) /* what was filled in stays */
                         arena_release(&r->arena, mark);
+                if (code == 0)
+                        code = receiver_breathe(r, err);
         }
         message_digest_end(r->digest, ret->digest);
         return code;
 }
 
-int receiver_look(struct receiver *r, int fd, const char *path, struct receiver_links *links, struct receiver_look *ret)
+int receiver_look(struct receiver *r, int fd, const char *path, struct receiver_links *links, struct receiver_look *ret,
+                  struct err *err)
 {
         struct look l = { .receiver = r, .links = links };
         struct listing names = { .names = NULL };
         int code = listing_read(&names, fd, &r->arena);
 
         if (code == 0)
-                code = look(&l, fd, path, &names, ret);
+                code = look(&l, fd, path, &names, ret, err);
         listing_deinit(&names);
         return code;
 }
@@ -184,9 +189,11 @@ struct trees_look {
         struct look look;
         const struct receiver_trees *trees;
         uint64_t entries, bytes;
+        struct err *err; /* filled when the exchange is to end */
 };
 
-enum { IS_OTHER = -ESTALE }; /* whatever the reason is, the directories are told one by one then */
+enum { TREE_DEPTH_MAX = 256 }; /* a descriptor each, and a piece of the stack */
+enum { IS_OTHER = -ESTALE };   /* whatever the reason is, the directories are told one by one then */
 
 static int look_at_tree(struct trees_look *t, int parent, const char *above, const char *name, unsigned depth);
 
@@ -225,7 +232,7 @@ static int look_below(struct trees_look *t, int fd, const char *path, const char
         if (code == 0)
                 code = listing_read(&names, fd, &r->arena);
         if (code == 0)
-                code = look(&t->look, fd, path, &names, &found);
+                code = look(&t->look, fd, path, &names, &found, t->err);
         if (code == 0 && found.is_suspect)
                 code = IS_OTHER;
         if (code == 0) {
@@ -252,7 +259,7 @@ static int look_at_tree(struct trees_look *t, int parent, const char *above, con
 
         if (!path)
                 return -ENOMEM;
-        if (t->look.directory >= t->trees->directories)
+        if (t->look.directory >= t->trees->directories || depth >= TREE_DEPTH_MAX)
                 return IS_OTHER;
         fd = fd_open_unmounted_at(parent, name, O_DIRECTORY);
         code = fd < 0 ? IS_OTHER : look_below(t, fd, path, name, depth);
@@ -283,7 +290,7 @@ static int look_at_all(struct trees_look *t, int fd, const char *path)
 
 int receiver_look_at_trees(struct receiver *r, struct receiver_trees *trees, struct err *err)
 {
-        struct trees_look t = { .look = { .receiver = r, .links = &trees->links }, .trees = trees };
+        struct trees_look t = { .look = { .receiver = r, .links = &trees->links }, .trees = trees, .err = err };
         uint8_t digest[MESSAGE_DIGEST_SIZE];
         struct visit v;
         int code = receiver_visit_closed(r, trees->parent, &v, err), fd;
@@ -295,7 +302,7 @@ int receiver_look_at_trees(struct receiver *r, struct receiver_trees *trees, str
                 message_digest_end(r->trees_digest, digest);
                 if (code == 0)
                         code = memcmp(digest, trees->digest, sizeof(digest)) == 0;
-                else
+                else if (err->kind == ERR_NONE)
                         code = code == -ENOMEM ? err_oom(err) : 0;
         }
         if (code > 0)

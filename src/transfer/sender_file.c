@@ -39,7 +39,7 @@ static int announce(struct sender *s, unsigned flags, struct err *err)
         struct buf *b = wire_begin(s->wire, MESSAGE_FILE);
         struct message_place place;
 
-        if (sender_read_place(s, &f->entry, f->path.data, &place) < 0 || pack_varint(b, f->node->number) < 0 ||
+        if (sender_read_place(s, &f->entry, &place) < 0 || pack_varint(b, f->node->number) < 0 ||
             pack_varint(b, f->index) < 0 || pack_u8(b, (uint8_t)flags) < 0 ||
             message_put_entry(b, &f->entry, &place) < 0)
                 return err_oom(err);

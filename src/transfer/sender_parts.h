@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/entry.h"
 #include "base/util.h"
+#include "transfer/chains.h"
 #include "transfer/message.h"
 #include "transfer/source.h"
 
@@ -134,6 +135,7 @@ struct sender_read {
         struct buf path, own, listing, links, marks;
         size_t last_link;
         struct sender_devices devices;
+        struct chains groups; /* of hard links */
 };
 
 /*
@@ -145,7 +147,7 @@ int sender_read_begin(struct sender *s, struct sender_node *n, const struct send
 int sender_read_step(struct sender *s, struct err *err);
 void sender_read_deinit(struct sender *s);
 /* What a listing says of @e beyond its metadata. Return 0 or -ENOMEM. */
-int sender_read_place(struct sender *s, const struct entry *e, const char *directory, struct message_place *ret);
+int sender_read_place(struct sender *s, const struct entry *e, struct message_place *ret);
 
 /* ---- the walk ---- */
 

@@ -27,12 +27,12 @@ static int device_number(struct sender_devices *devices, dev_t dev, uint64_t *re
 {
         for (size_t i = devices->count; i > 0; i--) {
                 if (devices->items[i - 1] == dev) {
-                        *ret = i;
+                        *ret = i + MESSAGE_DEVICE_GROUPS;
                         return 0;
                 }
         }
         *ret = 0;
-        if (devices->count == MESSAGE_DEVICE_MAX)
+        if (devices->count == MESSAGE_DEVICE_MAX - MESSAGE_DEVICE_GROUPS)
                 return 0;
         if (devices->count == devices->capacity) {
                 size_t capacity = size_max(devices->capacity * 2, 8);
@@ -44,7 +44,43 @@ static int device_number(struct sender_devices *devices, dev_t dev, uint64_t *re
                 devices->capacity = capacity;
         }
         devices->items[devices->count++] = dev;
-        *ret = devices->count;
+        *ret = devices->count + MESSAGE_DEVICE_GROUPS;
+        return 0;
+}
+
+/* ---- groups of hard links ---- */
+
+struct group {
+        struct chains_item item;
+        dev_t dev;
+        ino_t ino;
+        uint64_t number;
+};
+
+static uint64_t group_hash(const void *item)
+{
+        const struct group *g = item;
+        uint64_t h = (g->ino ^ g->dev * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
+
+        return h ^ h >> 32;
+}
+
+/* They are numbered from 1 on, which takes less of a message than an inode does. Return 0 or -ENOMEM. */
+static int group_number(struct chains *groups, const struct entry *e, uint64_t *ret)
+{
+        const struct group wanted = { .dev = e->dev, .ino = e->ino, .number = (uint64_t)groups->count + 1 };
+        struct group *g;
+
+        if (!groups->hash)
+                *groups = (struct chains){ .item_size = sizeof(struct group), .hash = group_hash };
+        g = chains_first(groups, group_hash(&wanted));
+        while (g && (g->dev != e->dev || g->ino != e->ino))
+                g = chains_next(groups, g);
+        if (!g)
+                g = chains_add(groups, &wanted);
+        if (!g)
+                return -ENOMEM;
+        *ret = g->number;
         return 0;
 }
 
@@ -53,7 +89,7 @@ static bool may_hide_a_change(const struct sender_config *c, const struct entry 
         return c->has_reference && timespec_compare(e->ctime, c->reference) >= 0;
 }
 
-int sender_read_place(struct sender *s, const struct entry *e, const char *directory, struct message_place *ret)
+int sender_read_place(struct sender *s, const struct entry *e, struct message_place *ret)
 {
         const struct sender_config *c = s->config;
         bool compare = may_hide_a_change(c, e), linked = e->nlink > 1;
@@ -61,13 +97,12 @@ int sender_read_place(struct sender *s, const struct entry *e, const char *direc
         *ret = (struct message_place){ .flags = entry_is_dir(e) && e->content_omitted ? MESSAGE_CONTENT_OMITTED : 0 };
         if (entry_is_dir(e) || (!linked && !compare && c->has_reference))
                 return 0;
-        if (device_number(&s->read.devices, e->dev, &ret->device) < 0)
-                return -ENOMEM;
+        ret->flags |= (compare ? MESSAGE_COMPARE : 0U) | (linked ? MESSAGE_LINKED : 0U);
+        ret->device = MESSAGE_DEVICE_GROUPS;
+        if (linked)
+                return group_number(&s->read.groups, e, &ret->inode);
         ret->inode = e->ino;
-        if (linked && ret->device == 0)
-                report_lack(c->report, REPORT_LACK_HARDLINK, false, directory, e->name);
-        ret->flags |= (compare ? MESSAGE_COMPARE : 0U) | (linked && ret->device > 0 ? MESSAGE_LINKED : 0U);
-        return 0;
+        return device_number(&s->read.devices, e->dev, &ret->device);
 }
 
 /* ---- entries ---- */
@@ -77,8 +112,7 @@ static int add_link(struct sender_read *r, const struct message_place *place)
         struct sender_node *n = r->node;
         size_t index = n->entries;
 
-        if (pack_varint(&r->links, index - r->last_link) < 0 || pack_varint(&r->links, place->device) < 0 ||
-            pack_varint(&r->links, place->inode) < 0)
+        if (pack_varint(&r->links, index - r->last_link) < 0 || pack_varint(&r->links, place->inode) < 0)
                 return -ENOMEM;
         r->last_link = index;
         n->link_count++;
@@ -118,7 +152,7 @@ static int add_entry(struct sender *s, struct entry *e)
         struct message_place place;
 
         limits_fit(s->config->limits, e, s->config->report, r->path.data);
-        if (sender_read_place(s, e, r->path.data, &place) < 0 || begin_entry(r) < 0 ||
+        if (sender_read_place(s, e, &place) < 0 || begin_entry(r) < 0 ||
             message_put_entry(&r->listing, e, &place) < 0 || message_digest_add(r->digest, e) < 0)
                 return -ENOMEM;
         if (place.flags & MESSAGE_COMPARE)
@@ -409,4 +443,5 @@ void sender_read_deinit(struct sender *s)
         buf_deinit(&r->links);
         buf_deinit(&r->marks);
         free(r->devices.items);
+        chains_deinit(&r->groups);
 }

@@ -19,7 +19,8 @@
 #include <errno.h>
 
 enum {
-        LIMIT_FIRST = 16,
+        LIMIT_FIRST = 256,
+        EQUAL_MIN = 16,
         LINKS_MAX = 128 * 1024, /* bytes, of all that go together but the last */
         NOT_PLAIN = MESSAGE_DIRECTORY_MUST_LIST | MESSAGE_DIRECTORY_UNREADABLE | MESSAGE_DIRECTORY_OMITTED |
                     MESSAGE_DIRECTORY_VANISHED,
@@ -63,7 +64,7 @@ void sender_tell_done(struct sender *s, const struct sender_node *n)
 
         if (n->told == SENDER_IN_TREES)
                 grow(t);
-        else if (!n->was_asked && !(n->flags & NOT_PLAIN) && ++t->equal >= LIMIT_FIRST)
+        else if (!n->was_asked && !(n->flags & NOT_PLAIN) && ++t->equal >= EQUAL_MIN)
                 grow(t);
 }
 

@@ -279,7 +279,6 @@ static void take_links(struct receiver *r, struct unpack *u, struct directory *d
                 d->links = count;
         for (uint64_t i = 0; i < count; i++) {
                 (void)unpack_varint(u, UINT32_MAX);
-                MUST(unpack_varint(u, UINT32_MAX) > 0);
                 MUST(unpack_varint(u, UINT64_MAX) > 0);
         }
 }
