@@ -276,3 +276,10 @@ int channel_send(struct channel *c, bool all, struct err *err)
         }
         return r;
 }
+
+int channel_push(struct channel *c, struct err *err)
+{
+        int r = wire_flush(c->wire, err);
+
+        return r == 0 && unsent(c) > 0 ? write_some(c, err) : r;
+}

@@ -50,6 +50,9 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
  */
 int channel_send(struct channel *c, bool all, struct err *err);
 
+/* Let out what can go at once: a sign of life from who has no time to listen. Return as channel_send(). */
+int channel_push(struct channel *c, struct err *err);
+
 /* Bytes on the wire so far. */
 uint64_t channel_received_bytes(const struct channel *c);
 uint64_t channel_sent_bytes(const struct channel *c);
