@@ -59,21 +59,26 @@ int receiver_breathe(struct receiver *r, struct err *err)
 {
         uint64_t now = now_us();
 
-        if (now - r->ticked_us < TICK_US)
-                return 0;
-        r->ticked_us = now;
-        if (r->config->tick)
-                r->config->tick(r->config->tick_context);
-        return stop_check(err);
+        if (now - r->ticked_us >= TICK_US) {
+                r->ticked_us = now;
+                if (r->config->tick)
+                        r->config->tick(r->config->tick_context);
+                if (stop_check(err) < 0 || channel_push(r->config->channel, err) < 0)
+                        return err->code;
+        }
+        return channel_send(r->config->channel, false, err);
 }
 
 static void tick(void *context)
 {
         struct receiver *r = context;
+        ERR_LOCAL(err);
 
         r->ticked_us = now_us();
         if (r->config->tick)
                 r->config->tick(r->config->tick_context);
+        if (channel_push(r->config->channel, &err) < 0)
+                err_drop(&err, "what comes next on the channel fails as well");
 }
 
 /* ---- a directory ---- */
@@ -174,9 +179,11 @@ static int look_at_node(struct receiver *r, struct visit *v, struct directory *d
         *ret_is_known = false;
         if (v->task->missing)
                 return 0;
-        code = receiver_look(r, v->to.fd, v->to.path, &d->links, ret);
+        code = receiver_look(r, v->to.fd, v->to.path, &d->links, ret, err);
         *ret_is_known = code == 0;
         ret->is_empty = ret->is_empty && code == 0;
+        if (code < 0 && err->kind != ERR_NONE)
+                return code;
         return code == -ENOMEM ? err_oom(err) : 0;
 }
 
@@ -231,7 +238,7 @@ static int add_root(struct receiver *r, struct directory *d, struct err *err)
         if (!n)
                 return err_oom(err);
         n->fd = r->config->to_fd;
-        n->children_left = d->children;
+        n->children_left = n->children_untold = d->children;
         code = reconcile_root(&r->update, &d->entry, &r->arena, &n->task, err);
         return code < 0 ? code : compare_directory(r, n, d, err);
 }
@@ -258,7 +265,7 @@ static int add_child(struct receiver *r, struct receiver_node *parent, struct di
         n = receiver_node_add(r, d->number, parent, d->entry.name);
         if (!n)
                 return err_oom(err);
-        n->children_left = d->children;
+        n->children_left = n->children_untold = d->children;
         if (parent->is_failed)
                 return receiver_node_fail(r, n, err);
         if (code == 0)
@@ -280,8 +287,9 @@ static int on_directory(struct receiver *r, struct unpack *u, struct err *err)
         if (d.number == 0)
                 return add_root(r, &d, err);
         parent = receiver_node_find(r, d.parent);
-        if (!parent || parent->children_left == 0 || receiver_node_find(r, d.number) || r->node_count > NODES_MAX)
+        if (!parent || parent->children_untold == 0 || receiver_node_find(r, d.number) || r->node_count > NODES_MAX)
                 return receiver_refuse(err, "a directory that belongs nowhere");
+        parent->children_untold--;
         if (d.flags & MESSAGE_DIRECTORY_VANISHED)
                 return pass_vanished(r, parent, &d, err);
         return add_child(r, parent, &d, err);
@@ -319,13 +327,14 @@ static int on_trees(struct receiver *r, struct unpack *u, struct err *err)
                 return err_oom(err);
         if (!unpack_end(u) || !t.parent || t.trees == 0 || t.trees > t.directories)
                 return receiver_refuse(err, "trees that make no sense");
-        if (t.trees > t.parent->children_left)
+        if (t.trees > t.parent->children_untold)
                 return receiver_refuse(err, "more directories than there are");
         code = t.parent->is_failed ? 1 : receiver_look_at_trees(r, &t, err);
         if (code < 0)
                 return code;
         if (code == 0)
                 return receiver_send(r, MESSAGE_WANT_DIRECTORIES, number, err);
+        t.parent->children_untold -= t.trees;
         code = receiver_send(r, MESSAGE_DONE, number, err);
         return code < 0 ? code : receiver_node_less(r, t.parent, t.trees, err);
 }
@@ -360,10 +369,19 @@ static int on_end(struct receiver *r, struct unpack *u, struct err *err)
         return 0;
 }
 
+/* Until a content has ended it alone is heard of: what it is for is sure to stay. */
+static bool is_amid_content(const struct receiver *r, unsigned type)
+{
+        return r->content.is_active && type >= MESSAGE_DIRECTORY && type <= MESSAGE_SENDER_LAST &&
+               type != MESSAGE_DATA && type != MESSAGE_HOLE && type != MESSAGE_FILE_END;
+}
+
 static int on_message(struct receiver *r, const struct wire_message *m, struct err *err)
 {
         struct unpack u = unpack_begin(m->data, m->size);
 
+        if (is_amid_content(r, m->type))
+                return receiver_refuse(err, "something else amid the content of a file");
         switch (m->type) {
         case MESSAGE_DIRECTORY:
                 return on_directory(r, &u, err);
@@ -402,12 +420,9 @@ static int step(struct receiver *r, struct err *err)
         struct wire_message m;
         int code = signing < 0 ? signing : channel_receive(c, &m, signing == 0, err);
 
-        if (code > 0) {
+        if (code > 0)
                 code = on_message(r, &m, err);
-                arena_release(&r->arena, (struct arena_mark){ .chunk = NULL });
-        }
-        if (code == 0)
-                code = channel_send(c, false, err);
+        arena_release(&r->arena, (struct arena_mark){ .chunk = NULL });
         return code == 0 ? receiver_breathe(r, err) : code;
 }
 

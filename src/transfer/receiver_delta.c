@@ -59,14 +59,29 @@ static int open_partial(struct receiver *r, const struct visit *v, const struct 
         return fd;
 }
 
-/* In the same filesystem a rename does it, out of a btrfs subvolume a clone. */
+static bool is_same(int dirfd, const char *name, int fd)
+{
+        struct entry named, own;
+
+        return entry_stat(&named, dirfd, name) == 0 && entry_stat_fd(&own, fd) == 0 &&
+               entry_is_same_inode(&named, &own);
+}
+
+/* In the same filesystem a rename does it, out of a btrfs subvolume a clone. Who may write in the directory of the file
+ * can have put something else there. */
 static void move(int from_fd, const char *from, int fd, int to_fd, const char *to)
 {
         int copy;
 
-        if (renameat(from_fd, from, to_fd, to) == 0 || errno != EXDEV)
+        if (renameat(from_fd, from, to_fd, to) == 0) {
+                if (!is_same(to_fd, to, fd))
+                        (void)unlinkat(to_fd, to, 0);
                 return;
-        copy = openat(to_fd, to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+        }
+        if (errno != EXDEV)
+                return;
+        (void)unlinkat(to_fd, to, 0);
+        copy = openat(to_fd, to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
         if (copy >= 0 && ioctl(copy, FICLONE, fd) < 0)
                 (void)unlinkat(to_fd, to, 0);
         fd_close(copy);
@@ -160,10 +175,22 @@ static int push(struct receiver *r, struct receiver_node *n, struct receiver_pen
 
         if (!ask)
                 return err_oom(err);
-        *ask = (struct receiver_delta_ask){ .node = n, .index = p->index };
+        *ask = (struct receiver_delta_ask){ .previous = r->delta_last, .node = n, .index = p->index };
         *(r->delta_last ? &r->delta_last->next : &r->delta_first) = ask;
         r->delta_last = ask;
+        p->ask = ask;
         return 1;
+}
+
+void receiver_delta_forget(struct receiver *r, struct receiver_pending *p)
+{
+        struct receiver_delta_ask *ask = TAKE(p->ask);
+
+        if (!ask)
+                return;
+        *(ask->previous ? &ask->previous->next : &r->delta_first) = ask->next;
+        *(ask->next ? &ask->next->previous : &r->delta_last) = ask->previous;
+        free(ask);
 }
 
 /* What cannot be opened now will be asked for whole, and fail when that comes. */
@@ -218,14 +245,10 @@ static void stop_signing(struct receiver *r)
         receiver_delta_close(&s->basis);
 }
 
-static struct receiver_delta_ask *pop(struct receiver *r)
+void receiver_delta_stop_search(struct receiver *r)
 {
-        struct receiver_delta_ask *ask = r->delta_first;
-
-        r->delta_first = ask->next;
-        if (!r->delta_first)
-                r->delta_last = NULL;
-        return ask;
+        if (r->signing.sign && r->signing.is_search)
+                stop_signing(r);
 }
 
 static uint64_t new_seed(void)
@@ -278,16 +301,16 @@ static int begin(struct receiver *r, struct receiver_node *n, struct receiver_pe
 static int begin_next(struct receiver *r, struct err *err)
 {
         struct receiver_delta_ask *ask = r->delta_first;
-        struct receiver_pending *p = ask ? receiver_pending_find(ask->node, ask->index) : NULL;
+        struct receiver_node *n = ask ? ask->node : NULL;
+        struct receiver_pending *p = ask ? receiver_pending_find(n, ask->index) : NULL;
         int code;
 
-        if (!ask)
+        if (!p)
                 return 0;
-        if (p && r->signature_bytes > 0 && r->signature_bytes + p->signature_bytes > MESSAGE_SIGNATURES_MAX)
+        if (r->signature_bytes > 0 && r->signature_bytes + p->signature_bytes > MESSAGE_SIGNATURES_MAX)
                 return 0;
-        (void)pop(r);
-        code = p ? begin(r, ask->node, p, err) : 0;
-        free(ask);
+        receiver_delta_forget(r, p);
+        code = begin(r, n, p, err);
         return code < 0 ? code : 1;
 }
 
@@ -343,7 +366,7 @@ int receiver_delta_search(struct receiver *r, const struct delta_range *range, s
         while (s->sign && code >= 0) {
                 code = receiver_delta_sign(r, err);
                 if (code >= 0)
-                        code = channel_send(r->config->channel, false, err);
+                        code = receiver_breathe(r, err);
         }
         if (code < 0)
                 return code;
@@ -360,6 +383,8 @@ int receiver_delta_search(struct receiver *r, const struct delta_range *range, s
 void receiver_delta_deinit(struct receiver *r)
 {
         stop_signing(r);
-        while (r->delta_first)
-                free(pop(r));
+        for (struct receiver_delta_ask *ask = r->delta_first, *next; ask; ask = next) {
+                next = ask->next;
+                free(ask);
+        }
 }

@@ -117,6 +117,7 @@ static void clear(struct receiver *r)
                 c->node->gives_nothing = c->visit.to.gives_nothing;
         }
         delta_apply_free(c->apply);
+        receiver_delta_stop_search(r);
         receiver_delta_close(&c->basis);
         staged_abandon(&c->staged);
         visit_deinit(&c->visit);
@@ -346,14 +347,13 @@ static int end_whole(struct receiver *r, const uint8_t *hash, struct err *err)
         return c->pending ? receiver_pending_fail(r, c->node, c->pending, true, err) : 0;
 }
 
-/* It did not come: be it that it never began. */
-static int end_without(struct receiver *r, uint64_t number, uint64_t index, unsigned outcome, struct err *err)
+/* It did not come. */
+static int end_without(struct receiver *r, unsigned outcome, struct err *err)
 {
         struct receiver_content *c = &r->content;
-        int code = c->is_active ? 0 : find_asker(r, number, index, err);
 
-        if (code < 0 || !c->pending)
-                return code;
+        if (!c->pending)
+                return 0;
         return receiver_pending_fail(r, c->node, c->pending, outcome == MESSAGE_LOST, err);
 }
 
@@ -371,6 +371,10 @@ int receiver_on_file_end(struct receiver *r, struct unpack *u, struct err *err)
         if (c->is_active) {
                 c->node->is_pinned = false;
                 c->node->gives_nothing = c->visit.to.gives_nothing;
+        } else {
+                code = find_asker(r, number, index, err);
+                if (code < 0)
+                        return code;
         }
         if (c->pending)
                 receiver_delta_answered(r, c->pending);
@@ -382,7 +386,7 @@ int receiver_on_file_end(struct receiver *r, struct unpack *u, struct err *err)
         else if (outcome == MESSAGE_CHANGED)
                 code = 0;
         else
-                code = end_without(r, number, index, outcome, err);
+                code = end_without(r, outcome, err);
         c->is_active = false;
         clear(r);
         return code;

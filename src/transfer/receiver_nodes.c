@@ -127,24 +127,25 @@ static int open_node(const struct receiver *r, const struct receiver_node *n)
 
 int receiver_node_fd(struct receiver *r, struct receiver_node *n)
 {
+        struct receiver_node *next = n;
+
         if (n->fd >= 0 && n->parent) {
                 unlist(r, n);
                 list_newest(r, n);
         }
-        while (n->fd < 0) {
-                struct receiver_node *next = n;
+        if (n->fd >= 0)
+                return n->fd;
+        n->below = NULL;
+        for (; next->parent && next->parent->fd < 0; next = next->parent)
+                next->parent->below = next;
+        if (!next->parent)
+                return -ESTALE;
+        for (; next; next = next->below) {
+                int fd = open_node(r, next);
 
-                while (next->parent && next->parent->fd < 0)
-                        next = next->parent;
-                if (!next->parent)
-                        return -ESTALE;
-                next->fd = open_node(r, next);
-                if (next->fd < 0) {
-                        int code = next->fd;
-
-                        next->fd = -1;
-                        return code;
-                }
+                if (fd < 0)
+                        return fd;
+                next->fd = fd;
                 list_newest(r, next);
                 close_oldest(r);
         }
@@ -201,6 +202,15 @@ int receiver_visit(struct receiver *r, struct receiver_node *n, struct visit *v,
 
 /* ---- the end of a directory ---- */
 
+static void forget_listing(struct receiver *r, struct receiver_node *n)
+{
+        r->listing_bytes -= n->listing.size;
+        r->pending_count -= n->pending_count;
+        buf_deinit(&n->listing);
+        free(TAKE(n->pending));
+        n->pending_count = 0;
+}
+
 static void forget(struct receiver *r, struct receiver_node *n)
 {
         struct receiver_node **at = bucket_of(r, n->number);
@@ -212,9 +222,7 @@ static void forget(struct receiver *r, struct receiver_node *n)
         close_node(r, n);
         if (r->root == n)
                 r->root = NULL;
-        r->listing_bytes -= n->listing.size;
-        buf_deinit(&n->listing);
-        free(n->pending);
+        forget_listing(r, n);
         free(n);
 }
 
@@ -253,18 +261,12 @@ int receiver_node_done(struct receiver *r, struct receiver_node *n, struct err *
         if (code < 0)
                 return code;
         n->is_done = true;
-        r->listing_bytes -= n->listing.size;
-        buf_deinit(&n->listing);
-        n->listing = (struct buf){ .data = NULL };
-        free(TAKE(n->pending));
-        n->pending_count = 0;
+        forget_listing(r, n);
         return finish_upwards(r, n, err);
 }
 
 int receiver_node_less(struct receiver *r, struct receiver_node *n, uint64_t count, struct err *err)
 {
-        if (count > n->children_left)
-                return receiver_refuse(err, "more directories than there are");
         n->children_left -= count;
         return finish_upwards(r, n, err);
 }

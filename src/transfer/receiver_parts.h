@@ -28,16 +28,17 @@ struct receiver_node;
 
 /* An entry of a listing that has to wait. */
 struct receiver_pending {
-        uint32_t index;            /* in the listing; */
-        uint32_t offset;           /* where it begins there */
-        uint8_t awaits;            /* enum visit_awaits; VISIT_AWAITS_NOTHING: it is done */
-        uint8_t tries;             /* how often its content came and was not right */
-        bool retyped, moves_group; /* as in struct visit */
-        bool is_delta;             /* asked for as one */
-        struct decision decision;  /* what is done with its content */
-        struct links_group *group; /* it leads this one; with VISIT_AWAITS_LEADER: it waits for that */
-        uint64_t seed;             /* of its delta */
-        uint32_t signature_bytes;  /* of its signature, while that is not answered */
+        uint32_t index;                 /* in the listing; */
+        uint32_t offset;                /* where it begins there */
+        uint8_t awaits;                 /* enum visit_awaits; VISIT_AWAITS_NOTHING: it is done */
+        uint8_t tries;                  /* how often its content came and was not right */
+        bool retyped, moves_group;      /* as in struct visit */
+        bool is_delta;                  /* asked for as one */
+        struct decision decision;       /* what is done with its content */
+        struct links_group *group;      /* it leads this one; with VISIT_AWAITS_LEADER: it waits for that */
+        struct receiver_delta_ask *ask; /* in the queue of signatures, or NULL */
+        uint64_t seed;                  /* of its delta */
+        uint32_t signature_bytes;       /* of its signature, while that is not answered */
 };
 
 /* A directory that is under way. */
@@ -45,6 +46,7 @@ struct receiver_node {
         struct receiver_node *parent;        /* stays until all below it is finished */
         struct receiver_node *next;          /* of the same bucket */
         struct receiver_node *older, *newer; /* in the list of open descriptors */
+        struct receiver_node *below;         /* on the way down to the one that is being opened */
         uint64_t number;
         struct visit_task task;
         ino_t ino;
@@ -53,11 +55,12 @@ struct receiver_node {
         bool is_failed; /* nothing below it can be done, which was told */
         bool is_whole;  /* contents come without being asked for */
         bool awaits_listing;
-        bool may_remove;    /* the listing will be complete */
-        bool gives_nothing; /* see struct put_dir */
-        bool is_done;       /* but for what is below it */
-        uint64_t children_left;
-        struct buf listing; /* while something of it has to wait */
+        bool may_remove;          /* the listing will be complete */
+        bool gives_nothing;       /* see struct put_dir */
+        bool is_done;             /* but for what is below it */
+        uint64_t children_left;   /* that are not finished, */
+        uint64_t children_untold; /* or not even told of */
+        struct buf listing;       /* while something of it has to wait */
         struct receiver_pending *pending;
         size_t pending_count, pending_left;
         char name[]; /* "" for the root */
@@ -72,9 +75,9 @@ struct receiver_follower {
         uint32_t index;
 };
 
-/* A file whose old version may serve. */
+/* A file whose old version may serve. It is in the queue as long as it waits for its content. */
 struct receiver_delta_ask {
-        struct receiver_delta_ask *next;
+        struct receiver_delta_ask *next, *previous;
         struct receiver_node *node;
         uint32_t index;
 };
@@ -120,7 +123,7 @@ struct receiver {
         struct receiver_node *root;
         struct receiver_node *newest, *oldest; /* open descriptors */
         unsigned open_count;
-        uint64_t node_count, listing_bytes; /* of all nodes */
+        uint64_t node_count, listing_bytes, pending_count; /* of all nodes */
         bool has_root, has_ended;
 
         /* What visit_add() told of the directory that is being added. */
@@ -156,7 +159,7 @@ struct receiver_node *receiver_node_add(struct receiver *r, uint64_t number, str
 int receiver_node_fd(struct receiver *r, struct receiver_node *n);
 /* Its own work is done: tell the sender, and finish what can be finished with it. Return 0 or a negative errno. */
 int receiver_node_done(struct receiver *r, struct receiver_node *n, struct err *err);
-/* @count children less will come. */
+/* @count of its children are finished. */
 int receiver_node_less(struct receiver *r, struct receiver_node *n, uint64_t count, struct err *err);
 /* Nothing below it can be done. */
 int receiver_node_fail(struct receiver *r, struct receiver_node *n, struct err *err);
@@ -195,9 +198,10 @@ struct receiver_look {
         bool is_empty;
 };
 
-/* Look at a directory, filling in what @links, which may be NULL, says is in it. Return 0 or -errno. */
-int receiver_look(struct receiver *r, int fd, const char *path, struct receiver_links *links,
-                  struct receiver_look *ret);
+/* Look at a directory, filling in what @links, which may be NULL, says is in it. Return 0, -errno, or another negative
+ * errno with @err filled when the exchange is to end. */
+int receiver_look(struct receiver *r, int fd, const char *path, struct receiver_links *links, struct receiver_look *ret,
+                  struct err *err);
 
 struct receiver_trees {
         struct receiver_node *parent;
@@ -266,6 +270,10 @@ int receiver_delta_queue(struct receiver *r, struct receiver_node *n, struct rec
 int receiver_delta_sign(struct receiver *r, struct err *err);
 /* Answered: its signature is no longer under way. */
 void receiver_delta_answered(struct receiver *r, struct receiver_pending *p);
+/* Nothing is awaited for it any more. */
+void receiver_delta_forget(struct receiver *r, struct receiver_pending *p);
+/* Nor for the content that came in: what it was made against is about to be closed. */
+void receiver_delta_stop_search(struct receiver *r);
 /* Open what @p's delta is made against. */
 void receiver_delta_open(struct receiver *r, const struct visit *v, const struct entry *want, struct delta_basis *ret);
 void receiver_delta_close(struct delta_basis *basis);

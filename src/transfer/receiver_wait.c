@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { HASH_PIECE = 256 * 1024 };
+enum { HASH_PIECE = 256 * 1024, PENDING_MAX = 8 * 1024 * 1024 };
 
 struct receiver_pending *receiver_pending_find(struct receiver_node *n, uint64_t index)
 {
@@ -47,7 +47,8 @@ int receiver_wait_for(struct receiver *r, struct receiver_node *n, uint32_t inde
 {
         struct receiver_pending *p;
 
-        (void)r;
+        if (r->pending_count == PENDING_MAX)
+                return receiver_refuse(err, "more at once than can be remembered");
         /* It doubles whenever it is full, which is when its size is a power of two. */
         if ((n->pending_count & (n->pending_count - 1)) == 0) {
                 p = reallocarray(n->pending, n->pending_count ? 2 * n->pending_count : 1, sizeof(*p));
@@ -59,6 +60,7 @@ int receiver_wait_for(struct receiver *r, struct receiver_node *n, uint32_t inde
         *p = (struct receiver_pending){ .index = index, .offset = (uint32_t)offset };
         note(p, v);
         n->pending_left++;
+        r->pending_count++;
         return 0;
 }
 
@@ -87,6 +89,7 @@ static int ask_hash(struct receiver *r, struct receiver_node *n, uint32_t index,
 int receiver_ask_whole(struct receiver *r, struct receiver_node *n, struct receiver_pending *p, struct err *err)
 {
         p->is_delta = false;
+        receiver_delta_forget(r, p);
         return send_range(r, n, p->index, 1, err);
 }
 
@@ -154,6 +157,9 @@ int receiver_ask(struct receiver *r, struct receiver_node *n, struct err *err)
                         return code;
                 if (code > 0 && count++ == 0)
                         first = p->index;
+                code = receiver_breathe(r, err);
+                if (code < 0)
+                        return code;
         }
         return count > 0 ? send_range(r, n, first, count, err) : 0;
 }
@@ -165,6 +171,7 @@ static int let_followers_go_on(struct receiver *r, const struct links_group *gro
 int receiver_pending_end(struct receiver *r, struct receiver_node *n, struct receiver_pending *p, struct err *err)
 {
         p->awaits = VISIT_AWAITS_NOTHING;
+        receiver_delta_forget(r, p);
         if (--n->pending_left > 0)
                 return 0;
         return receiver_node_done(r, n, err);
@@ -306,6 +313,8 @@ static int let_followers_go_on(struct receiver *r, const struct links_group *gro
                 next = f->next;
                 if (p)
                         code = go_on(r, f->node, p, VISIT_CONTENT_UNKNOWN, err);
+                if (code == 0)
+                        code = receiver_breathe(r, err);
                 free(f);
         }
         return code;
