@@ -45,13 +45,12 @@ int receiver_links_get(struct receiver *r, struct unpack *u, uint32_t directory,
         if (count > (size_t)(u->end - u->data) / 2)
                 u->broken = true;
         for (uint64_t i = 0; i < count && code == 0 && !u->broken; i++) {
+                struct receiver_link link = { .directory = directory, .device = MESSAGE_DEVICE_GROUPS };
                 uint64_t step = unpack_varint(u, UINT32_MAX);
-                struct receiver_link link = { .directory = directory,
-                                              .index = index += step,
-                                              .device = MESSAGE_DEVICE_GROUPS };
 
                 if (i > 0 && step == 0)
                         u->broken = true;
+                link.index = index += step;
                 link.inode = unpack_varint(u, UINT64_MAX);
                 if (!u->broken)
                         code = add_link(r, ret, &link);
