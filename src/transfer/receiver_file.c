@@ -281,7 +281,7 @@ static bool is_right(const struct receiver_content *c, const uint8_t *hash)
         if (c->is_delta)
                 return !c->is_bad && delta_apply_feed(c->apply, "", 0, &used) == DELTA_GOOD;
         sum_end(c->sum, own);
-        return c->at == c->want->size && memcmp(own, hash, sizeof(own)) == 0;
+        return hash && c->at == c->want->size && memcmp(own, hash, sizeof(own)) == 0;
 }
 
 /* Return 0 or a negative errno with @err filled. */

@@ -32,11 +32,12 @@ struct receiver_node *receiver_node_find(const struct receiver *r, uint64_t numb
 struct receiver_node *receiver_node_add(struct receiver *r, uint64_t number, struct receiver_node *parent,
                                         const char *name)
 {
-        struct receiver_node *n = calloc(1, sizeof(*n) + strlen(name) + 1), **bucket = bucket_of(r, number);
+        size_t size = strlen(name) + 1;
+        struct receiver_node *n = calloc(1, sizeof(*n) + size), **bucket = bucket_of(r, number);
 
         if (!n)
                 return NULL;
-        strcpy(n->name, name);
+        memcpy(n->name, name, size);
         n->number = number;
         n->parent = parent;
         n->fd = -1;
@@ -86,14 +87,15 @@ static void close_oldest(struct receiver *r)
 }
 
 /* An ordinary user's own, which he closed to himself. */
-static int open_up(const struct receiver *r, int parent, const char *name)
+static int open_up(const struct receiver *r, const struct receiver_node *n)
 {
-        _cleanup_(fd_closep) int found = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct entry now;
+        const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        _cleanup_(fd_closep) int found = openat(n->parent->fd, n->name, flags);
+        struct entry now = { .ino = 0 };
         int code = found < 0 ? -errno : entry_stat_fd(&now, found);
 
-        if (code == 0 && now.dev != r->update.to_dev)
-                code = -EXDEV;
+        if (code == 0 && (now.dev != r->update.to_dev || now.ino != n->ino))
+                code = -ESTALE;
         return code < 0 ? code : meta_set_mode(found, (now.mode & 07777) | S_IRWXU);
 }
 
@@ -105,11 +107,11 @@ static bool needs_access(const struct receiver *r)
 static int open_node(const struct receiver *r, const struct receiver_node *n)
 {
         int fd = fd_open_unmounted_at(n->parent->fd, n->name, O_DIRECTORY);
-        struct entry now;
-        int code = fd;
+        struct entry now = { .ino = 0 };
+        int code;
 
         if (fd == -EACCES && needs_access(r)) {
-                code = open_up(r, n->parent->fd, n->name);
+                code = open_up(r, n);
                 fd = code < 0 ? code : fd_open_unmounted_at(n->parent->fd, n->name, O_DIRECTORY);
         }
         if (fd < 0)
