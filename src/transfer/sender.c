@@ -95,7 +95,7 @@ static bool has_room(const struct sender *s)
 /* More may gather, as long as the receiver has enough to do with what it was told of. */
 static bool is_receiver_busy(const struct sender *s)
 {
-        return s->nodes.count >= s->tell.count + MESSAGE_TREES_MAX;
+        return s->nodes.count >= s->tell.count + SENDER_TREES_MAX;
 }
 
 static int tell_end(struct sender *s, struct err *err)

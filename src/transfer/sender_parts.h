@@ -170,8 +170,11 @@ void sender_walk_deinit(struct sender *s);
 
 /* ---- telling ---- */
 
+/* So many go together at most: the receiver looks at some while others gather. */
+enum { SENDER_TREES_MAX = MESSAGE_WINDOW_DIRECTORIES / 4 };
+
 struct sender_tell {
-        struct sender_node *pending[MESSAGE_TREES_MAX]; /* were read, in the order of their numbers */
+        struct sender_node *pending[SENDER_TREES_MAX]; /* were read, in the order of their numbers */
         size_t count, told;
         size_t limit; /* how many may gather */
         size_t equal; /* directories in a row that were told alone, and were not asked for */

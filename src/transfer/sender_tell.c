@@ -54,7 +54,7 @@ void sender_tell_complete(struct sender *s, struct sender_node *n)
 
 static void grow(struct sender_tell *t)
 {
-        t->limit = size_min(t->limit * 2, MESSAGE_TREES_MAX);
+        t->limit = size_min(t->limit * 2, SENDER_TREES_MAX);
         t->equal = 0;
 }
 
