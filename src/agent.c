@@ -36,6 +36,9 @@ static int await(struct agent *a, struct wire_message *ret, struct err *err)
                 if (r >= 0 || leaving || (r != -ETIMEDOUT && r != -ECANCELED))
                         break;
                 err_drop(err, "a sign of life, or the next request is answered by the stop");
+                r = agent_check_client(a, err);
+                if (r < 0)
+                        break;
                 r = stop_requested() ? 0 : agent_news_tell(a->news, a->channel, NULL, true, err);
                 if (r < 0)
                         break;

@@ -6,10 +6,12 @@
 #include "agent_parts.h"
 
 #include "base/stop.h"
+#include "progress.h"
 #include "transfer/channel.h"
 #include "transfer/request.h"
 
 #include <errno.h>
+#include <poll.h>
 
 void agent_lose_client(struct agent *a, struct err *err)
 {
@@ -22,6 +24,28 @@ void agent_lose_client(struct agent *a, struct err *err)
                 err_drop(err, "the first error is the one that counts");
 }
 
+/* What waits to be read counts: who works may be too busy to read it. */
+static bool has_more(const struct agent *a)
+{
+        struct pollfd in = { .fd = a->in_fd, .events = POLLIN };
+
+        return poll(&in, 1, 0) > 0;
+}
+
+int agent_check_client(struct agent *a, struct err *err)
+{
+        uint64_t bytes = channel_received_bytes(a->channel);
+        double now = progress_now();
+
+        if (a->heard == 0 || bytes != a->heard_bytes) {
+                a->heard_bytes = bytes;
+                a->heard = now;
+        }
+        if (now - a->heard < AGENT_SILENCE_S || has_more(a))
+                return 0;
+        return err_runf(err, -ETIMEDOUT, "the client has been silent for %d seconds", AGENT_SILENCE_S);
+}
+
 bool agent_is_of_sender(const struct wire_message *m)
 {
         return m->type >= MESSAGE_DIRECTORY && m->type <= MESSAGE_SENDER_LAST;
@@ -30,6 +54,8 @@ bool agent_is_of_sender(const struct wire_message *m)
 /* A message that comes while a request is being worked on. */
 static int take_meanwhile(struct agent *a, const struct wire_message *m, struct err *err)
 {
+        if (m->type == MESSAGE_ALIVE)
+                return 0;
         if (m->type == MESSAGE_CANCEL) {
                 stop_request("the client");
                 return 0;
@@ -43,8 +69,10 @@ static int take_meanwhile(struct agent *a, const struct wire_message *m, struct 
 static int serve(struct agent *a, struct err *err)
 {
         struct wire_message m;
-        int r = agent_news_tell(a->news, a->channel, a->report, false, err);
+        int r = agent_check_client(a, err);
 
+        if (r == 0)
+                r = agent_news_tell(a->news, a->channel, a->report, false, err);
         if (r < 0 || a->in_exchange)
                 return r;
         r = channel_send(a->channel, true, err);

@@ -15,7 +15,10 @@ struct progress;
 struct report;
 struct wire_message;
 
-enum { AGENT_GOODBYE_S = 10 /* for a client whose request was stopped to say so */ };
+enum {
+        AGENT_GOODBYE_S = 10, /* for a client whose request was stopped to say so */
+        AGENT_SILENCE_S = 60, /* of a client that is there, see MESSAGE_ALIVE */
+};
 
 struct agent {
         const struct options *given; /* of the command line */
@@ -33,16 +36,21 @@ struct agent {
         bool is_prepared; /* PREPARE went well, the disk is there; */
         bool is_full;     /* or it failed because that is full */
         bool is_released;
-        bool in_exchange;    /* the receiver reads from the channel */
-        bool passes_over;    /* what a sender that was told to end still sends */
-        bool is_alone;       /* nobody is there any more */
-        struct err *failure; /* of the conversation */
+        bool in_exchange;     /* the receiver reads from the channel */
+        bool passes_over;     /* what a sender that was told to end still sends */
+        bool is_alone;        /* nobody is there any more */
+        struct err *failure;  /* of the conversation */
+        uint64_t heard_bytes; /* of the client, and */
+        double heard;         /* when that was last seen to have grown */
 };
 
 /* ---- the client, while something is done: agent_client.c ---- */
 
 /* The conversation cannot go on because of @err, which is emptied; who works is stopped. The first error is kept. */
 void agent_lose_client(struct agent *a, struct err *err);
+
+/* Is the client there, as far as can be told? Return 0 or -ETIMEDOUT with @err filled. */
+int agent_check_client(struct agent *a, struct err *err);
 
 /* May @m still come from a sender that was told to end? */
 bool agent_is_of_sender(const struct wire_message *m);

@@ -12,6 +12,7 @@
 #include "options.h"
 #include "progress.h"
 #include "rotate/names.h"
+#include "transfer/channel.h"
 #include "transfer/pack.h"
 #include "transfer/request.h"
 #include "transfer/source.h"
@@ -149,7 +150,9 @@ static int on_update(struct agent *a, const struct wire_message *m, struct err *
         };
         from.again = u.flags & REQUEST_AGAIN;
         a->in_exchange = true;
+        channel_while_waiting(a->channel, agent_tick, a);
         r = local_receive(a->destination, &from, &said);
+        channel_while_waiting(a->channel, NULL, NULL);
         a->in_exchange = false;
         a->passes_over = r < 0;
         request_update_deinit(&u);
@@ -301,6 +304,8 @@ int agent_dispatch(struct agent *a, const struct wire_message *m, struct err *er
                 return on_explain(a, m, err);
         case MESSAGE_RELEASE:
                 return on_release(a, m, err);
+        case MESSAGE_ALIVE:
+                return 0;
         case MESSAGE_CANCEL: /* it has crossed our answer */
                 stop_request("the client");
                 return 0;

@@ -28,6 +28,7 @@ struct far {
         bool is_broken;    /* nothing can be said to the agent any more */
         bool passes_over;  /* what a receiver that was told to end still sends */
         unsigned tries;    /* to connect again, so far */
+        double was_alive;  /* when that was said last */
 };
 
 static inline struct far *far_of(struct destination *d)
@@ -56,6 +57,9 @@ int far_ask(struct far *f, int packed, struct wire_message *ret, struct err *err
 /* The next message of the agent that is no news. Return 0 or a negative errno with @err filled, for
  * far_fail_connection(). */
 int far_hear(struct far *f, struct wire_message *ret, struct err *err);
+
+/* Called some times a second, between two messages: show where it is, and say to the agent that we are there. */
+void far_tick(void *far);
 
 /* Is @code that of a conversation that cannot go on? */
 bool far_is_of_connection(int code);

@@ -8,7 +8,10 @@
 
 #include <errno.h>
 
-enum { SILENCE_MAX_S = 10 /* of an agent that is told to end something */ };
+enum {
+        SILENCE_MAX_S = 10, /* of an agent that is told to end something */
+        ALIVE_EVERY_S = 5,
+};
 
 bool far_is_of_connection(int code)
 {
@@ -27,6 +30,28 @@ int far_fail_connection(struct far *f, int r, struct err *err)
 static bool is_of_receiver(const struct wire_message *m)
 {
         return m->type >= MESSAGE_DONE && m->type <= MESSAGE_RECEIVER_LAST;
+}
+
+static int say_alive(struct far *f, struct err *err)
+{
+        double now = progress_now();
+
+        if (now - f->was_alive < ALIVE_EVERY_S)
+                return 0;
+        f->was_alive = now;
+        (void)far_begin(f, MESSAGE_ALIVE);
+        return wire_end(channel_wire(remote_channel(f->remote)), err);
+}
+
+void far_tick(void *far)
+{
+        struct far *f = far;
+        ERR_LOCAL(err);
+
+        if (f->news.in_step)
+                progress_tick(f->news.progress);
+        if (say_alive(f, &err) < 0)
+                err_drop(&err, "memory that is short is short for more than this");
 }
 
 int far_hear(struct far *f, struct wire_message *ret, struct err *err)

@@ -12,6 +12,7 @@
 #include "base/stop.h"
 #include "progress.h"
 #include "storage/identity.h"
+#include "transfer/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +67,10 @@ int far_connect(struct far *f, struct err *err)
 
         f->is_broken = f->passes_over = false;
         r = remote_open(&f->remote, f->d.config->options, err);
-        return r < 0 ? r : ask_prepare(f, err);
+        if (r < 0)
+                return r;
+        channel_while_waiting(remote_channel(f->remote), far_tick, f);
+        return ask_prepare(f, err);
 }
 
 /* Does the agent run on this machine, so that it sees the same inodes? */

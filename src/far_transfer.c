@@ -69,14 +69,6 @@ static int on_other(void *exchange, const struct wire_message *m, struct err *er
         return SENDER_END;
 }
 
-static void on_tick(void *exchange)
-{
-        const struct exchange *x = exchange;
-
-        if (x->far->news.in_step)
-                progress_tick(x->far->news.progress);
-}
-
 /* An agent that is left in the middle of it must hear that, or no request could follow. */
 static int send_all(struct exchange *x, struct err *err)
 {
@@ -100,8 +92,8 @@ static int exchange(struct far *f, const struct origin *o, bool again, struct er
                                           .report = f->d.config->report,
                                           .other = on_other,
                                           .context = &x,
-                                          .tick = on_tick,
-                                          .tick_context = &x } };
+                                          .tick = far_tick,
+                                          .tick_context = f } };
         int r;
 
         x.config.limits = &x.limits;

@@ -19,6 +19,7 @@
 enum {
         READ_SIZE = 256 * 1024,
         UNSENT_MAX = 256 * 1024,
+        IDLE_EVERY_MS = 1000,
         WRITES_JUDGED = 64, /* so many writes are looked at together; */
         BLOCKED_MIN = 8,    /* with so many that would have blocked, it is the link that is slow */
 };
@@ -32,6 +33,9 @@ struct channel {
         bool outlives_stop;
         struct bucket in_bucket, out_bucket;
         unsigned writes, blocked;
+        void (*idle)(void *context);
+        void *idle_context;
+        uint64_t idled_us;
 };
 
 static uint64_t now_us(void)
@@ -89,6 +93,12 @@ void channel_set_timeout(struct channel *c, unsigned timeout_s)
 void channel_outlive_stop(struct channel *c)
 {
         c->outlives_stop = true;
+}
+
+void channel_while_waiting(struct channel *c, void (*idle)(void *context), void *context)
+{
+        c->idle = idle;
+        c->idle_context = context;
 }
 
 struct wire *channel_wire(struct channel *c)
@@ -196,6 +206,20 @@ static int pause_ms(struct channel *c, struct pollfd *in, struct pollfd *out)
         return least_us == UINT64_MAX ? -1 : (int)(least_us / 1000) + 1;
 }
 
+static int least_ms(int a, int b)
+{
+        return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int idle(struct channel *c, struct err *err)
+{
+        if (!c->idle || now_us() - c->idled_us < (uint64_t)IDLE_EVERY_MS * 1000)
+                return 0;
+        c->idled_us = now_us();
+        c->idle(c->idle_context);
+        return wire_flush(c->wire, err);
+}
+
 /* Wait until something can be done, and do it. @deadline_us as of stop_deadline_us(). */
 static int work(struct channel *c, uint64_t deadline_us, struct err *err)
 {
@@ -204,9 +228,9 @@ static int work(struct channel *c, uint64_t deadline_us, struct err *err)
                 { .fd = unsent(c) > 0 ? c->config.out_fd : -1, .events = POLLOUT },
                 { .fd = c->outlives_stop ? -1 : stop_fd(), .events = POLLIN },
         };
-        int pause = pause_ms(c, &fds[0], &fds[1]), left = stop_left_ms(deadline_us), n, r;
+        int nap = least_ms(pause_ms(c, &fds[0], &fds[1]), stop_left_ms(deadline_us)), n, r;
 
-        n = poll(fds, ARRAY_SIZE(fds), pause >= 0 && (left < 0 || pause < left) ? pause : left);
+        n = poll(fds, ARRAY_SIZE(fds), least_ms(nap, c->idle ? IDLE_EVERY_MS : -1));
         r = c->outlives_stop ? 0 : stop_check(err);
         if (r < 0)
                 return r;
@@ -217,7 +241,7 @@ static int work(struct channel *c, uint64_t deadline_us, struct err *err)
                 r = read_some(c, err);
         if (r == 0 && fds[1].revents)
                 r = write_some(c, err);
-        return r;
+        return r == 0 ? idle(c, err) : r;
 }
 
 /* ---- for the caller ---- */

@@ -32,6 +32,12 @@ void channel_set_timeout(struct channel *c, unsigned timeout_s);
 /* A stop request is being answered: from now on nothing ends because of it. */
 void channel_outlive_stop(struct channel *c);
 
+/*
+ * Have @idle called about once a second while the channel waits for something, never within a message. What it puts in
+ * goes out.
+ */
+void channel_while_waiting(struct channel *c, void (*idle)(void *context), void *context);
+
 /* To put messages in: wire_begin(), wire_end(). */
 struct wire *channel_wire(struct channel *c);
 

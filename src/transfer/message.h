@@ -22,6 +22,7 @@ enum message_type {
         MESSAGE_RELEASE = 6,
         MESSAGE_CANCEL = 7,
         MESSAGE_EXPLAIN = 8,
+        MESSAGE_ALIVE = 9,
         /* from the agent */
         MESSAGE_OK = 16,
         MESSAGE_ERROR = 17,

@@ -21,7 +21,8 @@ enum {
         COMPRESSED = 1 << 24,
         WINDOW_LOG_MAX = 23,
         GATHER_SIZE = 128 * 1024, /* then a packet is made */
-        PLAIN_PACKETS = 15,       /* after one that did not shrink, before the next is tried */
+        PLAIN_PACKETS = 15,       /* after one that did not shrink, before the next is tried; */
+        JUDGED_SIZE = 4096,       /* a small one tells nothing of what follows */
         SHOWN_SIZE = 200,
 };
 
@@ -309,7 +310,7 @@ static int put_compressed(struct wire *w)
         /* The room suffices, so that nothing but memory can be short. */
         if (ZSTD_compressStream2(w->compressor, &to, &from, ZSTD_e_flush) != 0)
                 return -ENOMEM;
-        if (to.pos > w->gathered.size / 10 * 9)
+        if (to.pos > w->gathered.size / 10 * 9 && w->gathered.size >= JUDGED_SIZE)
                 w->plain_left = PLAIN_PACKETS;
         return put_head(w, to.pos, COMPRESSED) < 0 ? -ENOMEM : buf_append(&w->out, w->packet.data, to.pos);
 }

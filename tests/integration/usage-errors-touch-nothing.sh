@@ -31,7 +31,11 @@ wrong 'ionice' --ionice=sometimes source parent/latest
 wrong 'daily' --daily=7x source parent/latest
 wrong 'daily' --daily=0 source parent/latest
 wrong 'three\|argument' a b c
-wrong 'available' source host:/parent/latest
+wrong 'about a connection' --bwlimit=1M source parent/latest
+wrong 'bwlimit.*fast' --bwlimit=fast source host:/parent/latest
+wrong 'goes with --server' --restrict=/x source host:/parent/latest
+wrong 'needs --restrict' --server --append-only
+wrong 'no DESTINATION' --server parent/latest
 wrong 'available' source host::module
 wrong 'available' source rsync://host/module/dir
 wrong 'fstab\|libmount' --mount="$tmp/nowhere" source nowhere/latest
