@@ -161,7 +161,7 @@ static int ask_for_listing(struct receiver *r, struct receiver_node *n, const st
         n->is_whole = d->flags & MESSAGE_DIRECTORY_WHOLE;
         if (n->is_whole)
                 return 0;
-        if (is_empty && !is_partial && !r->config->dry_run) {
+        if (is_empty && !is_partial && !r->config->dry_run && !receiver_partial_is_in(r, n)) {
                 n->is_whole = true;
                 return receiver_send(r, MESSAGE_WANT_TREE, n->number, err);
         }

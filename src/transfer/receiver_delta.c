@@ -1,12 +1,12 @@
 /*
  * Signatures are made of one old version after the other. So many of them are under way that the sender is never
  * without work, and so few that its memory stays small. What came of a large file when a connection broke is kept under
- * a name made of its path; should it be a wrong one, the sums do not agree and nothing of it is used.
+ * a name made of its directory's path and its own; should it be a wrong one, the sums do not agree and nothing of it is
+ * used.
  */
 #include "base/entry.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/report.h"
 #include "base/stop.h"
 #include "transfer/delta_format.h"
@@ -28,17 +28,18 @@ enum { PIECE = 64 * 1024, PARTIAL_NAME_SIZE = 64, PARTIAL_MIN = 1024 * 1024 };
 
 /* ---- what is left of a transfer that was cut off ---- */
 
-static int partial_name(const struct visit *v, const char *name, char ret[PARTIAL_NAME_SIZE])
+static uint64_t hash(const char *text)
 {
-        _cleanup_(freep) char *path = path_join(v->to.path, name);
-        XXH128_hash_t hash;
+        return XXH3_64bits(text, strlen(text));
+}
 
-        if (!path)
-                return -ENOMEM;
-        hash = XXH3_128bits(path, strlen(path));
-        snprintf(ret, PARTIAL_NAME_SIZE, PARTIAL_PREFIX "%016" PRIx64 "%016" PRIx64, (uint64_t)hash.high64,
-                 (uint64_t)hash.low64);
-        return 0;
+/* Of a file @name, or how those of all files in the directory begin. */
+static void partial_name(const struct visit *v, const char *name, char ret[PARTIAL_NAME_SIZE])
+{
+        int used = snprintf(ret, PARTIAL_NAME_SIZE, PARTIAL_PREFIX "%016" PRIx64, hash(v->to.path));
+
+        if (name)
+                snprintf(ret + used, PARTIAL_NAME_SIZE - (size_t)used, "%016" PRIx64, hash(name));
 }
 
 static int open_partial(struct receiver *r, const struct visit *v, const struct entry *want, uint64_t *ret_size)
@@ -48,8 +49,9 @@ static int open_partial(struct receiver *r, const struct visit *v, const struct 
         int fd;
 
         *ret_size = 0;
-        if (!r->has_partials || want->size < PARTIAL_MIN || partial_name(v, want->name, name) < 0)
+        if (!r->has_partials || want->size < PARTIAL_MIN)
                 return -1;
+        partial_name(v, want->name, name);
         fd = fd_open_file_at(r->config->partial_fd, name);
         if (fd < 0)
                 return -1;
@@ -87,18 +89,25 @@ static void move(int from_fd, const char *from, int fd, int to_fd, const char *t
         fd_close(copy);
 }
 
+/* Has the one that there is gone further, and been right so far, since little of what it has came anew? */
+static bool is_better(const struct receiver_content *c, uint64_t size)
+{
+        return c->basis.partial >= 0 && c->basis.partial_size > size && c->came < size / 2;
+}
+
 void receiver_partial_keep(struct receiver *r)
 {
         struct receiver_content *c = &r->content;
         char name[PARTIAL_NAME_SIZE];
         struct entry e;
 
-        if (r->config->partial_fd < 0 || !c->is_active || c->is_dropped || !c->staged.exists || c->staged.fd < 0 ||
-            c->is_sized)
+        if (r->config->partial_fd < 0 || !c->is_active || c->is_dropped || !c->staged.exists || c->staged.fd < 0)
                 return;
-        if (entry_stat_fd(&e, c->staged.fd) < 0 || e.size < PARTIAL_MIN ||
-            partial_name(&c->visit, c->want->name, name) < 0)
+        if (c->is_sized && ftruncate(c->staged.fd, (off_t)c->at) < 0)
                 return;
+        if (entry_stat_fd(&e, c->staged.fd) < 0 || e.size < PARTIAL_MIN || is_better(c, e.size))
+                return;
+        partial_name(&c->visit, c->want->name, name);
         move(c->visit.to.fd, staged_name(&c->staged), c->staged.fd, r->config->partial_fd, name);
 }
 
@@ -124,6 +133,27 @@ void receiver_partials_remove(struct receiver *r)
                 }
         }
         listing_deinit(&names);
+}
+
+bool receiver_partial_is_in(struct receiver *r, struct receiver_node *n)
+{
+        struct listing names = { .names = NULL };
+        char begin[PARTIAL_NAME_SIZE];
+        bool is_there = false;
+        ERR_LOCAL(err);
+        struct visit v;
+
+        if (!r->has_partials)
+                return false;
+        if (receiver_visit_closed(r, n, &v, &err) < 0)
+                err_drop(&err, "then it is asked for whole");
+        else if (list_partials(r, &names) == 0)
+                partial_name(&v, NULL, begin);
+        for (size_t i = 0; i < names.count; i++)
+                is_there = is_there || str_starts(names.names[i]->name, begin);
+        listing_deinit(&names);
+        visit_deinit(&v);
+        return is_there;
 }
 
 void receiver_partials_find(struct receiver *r)

@@ -241,6 +241,7 @@ int receiver_on_data(struct receiver *r, const void *data, size_t size, struct e
                 return receiver_refuse(err, "content of no file");
         if (c->is_dropped)
                 return 0;
+        c->came += size;
         return absorb(r, c->is_delta ? apply_data(r, data, size, err) : write_data(r, data, size, err), err);
 }
 

@@ -107,6 +107,7 @@ struct receiver_content {
         bool is_unsteady, has_holes;
         bool is_sized; /* a hole was made: its size says nothing of how much came */
         uint64_t at, flushed;
+        uint64_t came; /* bytes, of the content or of a delta */
         struct sum *sum;
         struct delta_apply *apply;
         struct delta_basis basis;
@@ -281,6 +282,8 @@ void receiver_delta_close(struct delta_basis *basis);
 int receiver_delta_search(struct receiver *r, const struct delta_range *range, struct err *err);
 /* Is there anything that was kept? */
 void receiver_partials_find(struct receiver *r);
+/* Of a file of this very directory? */
+bool receiver_partial_is_in(struct receiver *r, struct receiver_node *n);
 /* Keep what came of the content under way. */
 void receiver_partial_keep(struct receiver *r);
 /* All is complete: nothing of what was kept is needed any more. */
