@@ -71,7 +71,7 @@ static void let_go(struct sender *s)
         struct sender_file *f = &s->file;
 
         /* What nobody else had use for is not left in memory. */
-        if (f->fd >= 0 && !f->is_cached)
+        if (f->at > 0 && !f->is_cached)
                 (void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
         f->fd = fd_close(f->fd);
         f->delta = delta_make_free(f->delta);
@@ -417,6 +417,7 @@ int sender_file_begin(struct sender *s, enum sender_file_kind kind, struct sende
         f->kind = kind;
         f->ask = a;
         f->attempt = 0;
+        f->at = 0;
         f->is_cached = false;
         r = sender_node_entry(f->node, index, &f->arena, &listed, &place, err);
         if (r < 0)
