@@ -163,6 +163,62 @@ static void digest_of(const struct entry *list, size_t count, uint8_t ret[MESSAG
         message_digest_end(d, ret);
 }
 
+START_TEST(what_a_reader_would_refuse_is_known_before)
+{
+        static char value[64 * 1024], name[300];
+        struct xattr many[5], wrong[] = { { "user.b", "", 0 }, { "user.a", "", 0 } };
+        static const char *const names[] = { "user.0", "user.1", "user.2", "user.3", "user.4" };
+        struct entry e = entries[0];
+
+        for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+                ck_assert_int_eq(message_check_entry(&entries[i]), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+                many[i] = (struct xattr){ .name = names[i], .value = value, .size = sizeof(value) };
+        e.xattrs = (struct xattrs){ .items = many, .count = 3 };
+        ck_assert_int_eq(message_check_entry(&e), 0);
+        e.xattrs.count = 5;
+        ck_assert_int_eq(message_check_entry(&e), -E2BIG);
+        e.xattrs = (struct xattrs){ .items = wrong, .count = 2 };
+        ck_assert_int_eq(message_check_entry(&e), -EUCLEAN);
+        e = entries[0];
+        e.size = UINT64_MAX;
+        ck_assert_int_eq(message_check_entry(&e), -EOVERFLOW);
+        e = entries[0];
+        e.mode = 0644;
+        ck_assert_int_eq(message_check_entry(&e), -EUCLEAN);
+        e = entries[2];
+        e.target = "";
+        ck_assert_int_eq(message_check_entry(&e), -EUCLEAN);
+        memset(name, 'n', sizeof(name) - 1);
+        e.name = name;
+        ck_assert_int_eq(message_check_entry(&e), -ENAMETOOLONG);
+}
+END_TEST
+
+START_TEST(entries_can_be_passed_over)
+{
+        const struct message_place places[] = { { .flags = 0 },
+                                                { .flags = MESSAGE_UNREADABLE },
+                                                { .flags = MESSAGE_LINKED, .device = 7, .inode = UINT64_MAX } };
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+        size_t ends[ARRAY_SIZE(entries) * ARRAY_SIZE(places)], count = 0;
+        struct unpack u;
+
+        for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+                for (size_t k = 0; k < ARRAY_SIZE(places); k++) {
+                        ck_assert_int_eq(message_put_entry(&b, &entries[i], &places[k]), 0);
+                        ends[count++] = b.size;
+                }
+        }
+        u = unpack_begin(b.data, b.size);
+        for (size_t i = 0; i < count; i++) {
+                message_pass_entry(&u);
+                ck_assert_uint_eq((size_t)((const char *)u.data - b.data), ends[i]);
+        }
+        ck_assert(unpack_end(&u));
+}
+END_TEST
+
 START_TEST(a_digest_tells_each_change_and_nothing_else)
 {
         uint8_t as_it_was[MESSAGE_DIGEST_SIZE], other[MESSAGE_DIGEST_SIZE];
@@ -229,6 +285,8 @@ int main(void)
                 entries_of_all_types_come_back_as_they_were,
                 of_what_could_not_be_read_only_the_name_is_told,
                 what_no_filesystem_has_is_refused,
+                what_a_reader_would_refuse_is_known_before,
+                entries_can_be_passed_over,
                 a_digest_tells_each_change_and_nothing_else,
         };
 
