@@ -77,7 +77,8 @@ int pack_time(struct buf *b, struct timespec t)
 
 struct unpack unpack_begin(const void *data, size_t size)
 {
-        return (struct unpack){ .data = data, .end = (const unsigned char *)data + size };
+        /* There may be nothing, which is nowhere. */
+        return (struct unpack){ .data = data, .end = size > 0 ? (const unsigned char *)data + size : data };
 }
 
 const void *unpack_raw(struct unpack *u, size_t size)

@@ -118,7 +118,7 @@ static int fail(struct err *err, const char *what)
 static const unsigned char *waiting(const struct wire *w, size_t *ret_size)
 {
         *ret_size = w->in.size - w->in_used;
-        return (const unsigned char *)w->in.data + w->in_used;
+        return *ret_size > 0 ? (const unsigned char *)w->in.data + w->in_used : NULL;
 }
 
 int wire_feed(struct wire *w, const void *data, size_t size, struct err *err)
