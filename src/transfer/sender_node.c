@@ -75,7 +75,7 @@ struct sender_node *sender_node_new(struct sender *s, struct sender_node *parent
 
         if (!n)
                 return NULL;
-        memcpy(n->name, name, length);
+        memcpy(n->name, name, length + 1);
         n->number = s->nodes.next_number++;
         n->parent = parent ? sender_node_ref(parent) : NULL;
         n->depth = parent ? parent->depth + 1 : 0;
@@ -236,7 +236,7 @@ static void touch(struct sender_nodes *nodes, struct sender_node *n)
 /* But for the one that is being read. */
 static void make_room(struct sender *s)
 {
-        while (s->nodes.open_count >= s->nodes.open_max) {
+        while (s->nodes.open_count >= s->nodes.open_max && s->nodes.oldest) {
                 if (s->nodes.oldest == s->read.node)
                         touch(&s->nodes, s->read.node);
                 close_node(&s->nodes, s->nodes.oldest);
@@ -247,7 +247,7 @@ static void make_room(struct sender *s)
 static int open_way(struct sender *s, struct sender_node *n, size_t length)
 {
         struct sender_nodes *nodes = &s->nodes;
-        _cleanup_(freep) struct sender_node **way = reallocarray(NULL, length, sizeof(*way));
+        _cleanup_(freep) struct sender_node **way = reallocarray(NULL, length, sizeof(struct sender_node *));
         size_t at = length;
         int r = 0;
 
@@ -256,9 +256,12 @@ static int open_way(struct sender *s, struct sender_node *n, size_t length)
         for (struct sender_node *p = n; at > 0; p = p->parent)
                 way[--at] = p;
         for (; at < length && r == 0; at++) {
-                touch(nodes, way[at]->parent);
+                struct sender_node *parent = way[at]->parent;
+
+                assert(parent);
+                touch(nodes, parent);
                 make_room(s);
-                r = open_below(nodes, way[at], way[at]->parent->fd);
+                r = open_below(nodes, way[at], parent->fd);
         }
         return r;
 }

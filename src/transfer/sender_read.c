@@ -333,7 +333,7 @@ static int be_gone(struct sender *s, const struct sender_child *child, const cha
 
         r->node->flags = MESSAGE_DIRECTORY_VANISHED;
         report_vanished(s->config->report, r->path.data, "");
-        if (!r->node->own.data && keep_listed(r, child, entry, err) < 0)
+        if (child && !r->node->own.data && keep_listed(r, child, entry, err) < 0)
                 return err->code;
         return complete(s, err);
 }

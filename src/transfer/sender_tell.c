@@ -62,9 +62,7 @@ void sender_tell_done(struct sender *s, const struct sender_node *n)
 {
         struct sender_tell *t = &s->tell;
 
-        if (n->told == SENDER_IN_TREES)
-                grow(t);
-        else if (!n->was_asked && !(n->flags & NOT_PLAIN) && ++t->equal >= EQUAL_MIN)
+        if (n->told == SENDER_IN_TREES || (!n->was_asked && !(n->flags & NOT_PLAIN) && ++t->equal >= EQUAL_MIN))
                 grow(t);
 }
 
