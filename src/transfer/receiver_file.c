@@ -379,6 +379,9 @@ int receiver_on_file_end(struct receiver *r, struct unpack *u, struct err *err)
         }
         if (c->pending)
                 receiver_delta_answered(r, c->pending);
+        /* END may have come before that. */
+        if (outcome == MESSAGE_LOST)
+                report_mark_partial(r->config->report);
         /* While the directory is sure to be there. */
         if (outcome != MESSAGE_WHOLE)
                 staged_abandon(&c->staged);

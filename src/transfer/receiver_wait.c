@@ -411,6 +411,8 @@ int receiver_on_hash(struct receiver *r, struct unpack *u, struct err *err)
 
         if (!unpack_end(u) || !p || p->awaits != VISIT_AWAITS_HASH || outcome > MESSAGE_LOST)
                 return receiver_refuse(err, "a hash that was not asked for");
+        if (outcome == MESSAGE_LOST) /* see receiver_on_file_end() */
+                report_mark_partial(r->config->report);
         if (outcome == MESSAGE_VANISHED || outcome == MESSAGE_LOST)
                 return receiver_pending_fail(r, n, p, outcome == MESSAGE_LOST, err);
         code = receiver_entry_at(r, n, p->offset, &want, &place, &end, err);
