@@ -383,6 +383,12 @@ static int begin_delta(struct sender *s, const struct entry *listed, struct err 
         return delta_make_new(&f->delta, &config) < 0 ? err_oom(err) : 0;
 }
 
+/* Whatever a delta is made of, what is a hole here shall be one there. */
+static unsigned delta_flags(const struct sender_file *f)
+{
+        return MESSAGE_FILE_DELTA | (f->entry.blocks * 512 < f->entry.size ? MESSAGE_FILE_HOLES : 0);
+}
+
 static int begin(struct sender *s, const struct entry *listed, struct err *err)
 {
         struct sender_file *f = &s->file;
@@ -394,7 +400,7 @@ static int begin(struct sender *s, const struct entry *listed, struct err *err)
                 return is_same ? 0 : end(s, MESSAGE_CHANGED, err);
         if (f->kind == SENDER_FILE_DELTA)
                 r = begin_delta(s, listed, err);
-        return r < 0 ? r : announce(s, f->kind == SENDER_FILE_DELTA ? MESSAGE_FILE_DELTA : 0, err);
+        return r < 0 ? r : announce(s, f->kind == SENDER_FILE_DELTA ? delta_flags(f) : 0, err);
 }
 
 static bool is_wanted(const struct sender_ask *a, const struct entry *e, const struct message_place *place)
