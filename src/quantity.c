@@ -37,7 +37,7 @@ static double unit_bytes(const char *unit)
         static const char letters[] = "KMGT";
         const char *letter;
         double base, bytes;
-        char upper = *unit & ~0x20;
+        char upper = (char)(*unit & ~0x20);
 
         if (!*unit)
                 return 1024;

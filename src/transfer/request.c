@@ -159,12 +159,14 @@ int request_put_error(struct buf *b, const struct err *e)
 
 static void copy_text(char *out, size_t size, const void *data, size_t length)
 {
-        const unsigned char *bytes = data;
-        size_t used = 0;
+        size_t used = size_min(length, size - 1);
 
-        for (; used < length && used + 1 < size; used++)
-                out[used] = bytes[used] < 0x20 || bytes[used] == 0x7f ? '?' : (char)bytes[used];
+        memcpy(out, data, used);
         out[used] = '\0';
+        for (size_t i = 0; i < used; i++) {
+                if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f)
+                        out[i] = '?';
+        }
 }
 
 int request_get_error(const struct wire_message *m, struct err *said, struct err *err)

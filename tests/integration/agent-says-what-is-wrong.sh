@@ -13,11 +13,11 @@ mkdir -m 700 source parent
 echo data >source/file
 to=$tmp/parent/latest
 # Root need not be sought, and whoever runs this test need not be root.
-options="-b --no-sudo"
+options=(-b --no-sudo)
 
 # far_is COMMAND: what is run on the other side instead.
 far_is() {
-        expect_status 1 run_backup $options "${@:2}" --remote-command="$1" source "far:$to"
+        expect_status 1 run_backup "${options[@]}" "${@:2}" --remote-command="$1" source "far:$to"
         [ "$(grep -c '^error: ' err)" = 2 ] || fail "not one error and the end: $(cat err)"
         tail -n 1 err | grep -q '^error: backup failed' || fail "the last line is not the end: $(cat err)"
         [ -z "$(ls -A parent)" ] || fail "something was made"
@@ -87,6 +87,6 @@ says '--server takes no SOURCE and no DESTINATION'
 
 # Nobody listens where it is sought.
 config 'Host far' 'HostName 127.0.0.1' "Port $(free_port)"
-expect_status 1 run_backup $options source "far:$to"
+expect_status 1 run_backup "${options[@]}" source "far:$to"
 says 'refused'
 [ -z "$(ls -A parent)" ] || fail "something was made"
