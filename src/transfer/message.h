@@ -64,7 +64,7 @@ enum message_directory_flag {
         MESSAGE_DIRECTORY_VANISHED = 1 << 4,
 };
 
-enum message_file_flag { MESSAGE_FILE_DELTA = 1 << 0, MESSAGE_FILE_UNSTEADY = 1 << 1, MESSAGE_FILE_HOLES = 1 << 2 };
+enum message_file_flag { MESSAGE_FILE_DELTA = 1 << 0, MESSAGE_FILE_HOLES = 1 << 1 };
 
 /* Of FILE_END and HASH. */
 enum message_outcome { MESSAGE_WHOLE, MESSAGE_CHANGED, MESSAGE_VANISHED, MESSAGE_LOST };

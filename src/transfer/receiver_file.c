@@ -152,7 +152,6 @@ int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
         c->is_active = true;
         c->is_dropped = !c->pending;
         c->is_delta = flags & MESSAGE_FILE_DELTA;
-        c->is_unsteady = flags & MESSAGE_FILE_UNSTEADY;
         c->has_holes = flags & MESSAGE_FILE_HOLES;
         c->node->is_pinned = true;
         sum_begin(c->sum);
@@ -315,8 +314,6 @@ static int take(struct receiver *r, struct err *err)
                 staged_abandon(&c->staged);
                 return receiver_pending_fail(r, c->node, c->pending, is_old_there, err);
         }
-        if (c->is_unsteady)
-                report_unsteady(r->config->report, c->visit.to.path, c->want->name);
         if (c->is_delta)
                 report_add(r->config->report, REPORT_COPIED_BYTES, c->want->size);
         c->visit.retyped = c->pending->retyped;

@@ -104,7 +104,7 @@ struct receiver_content {
         struct staged staged;
         struct arena arena;
         struct entry *want; /* in the arena */
-        bool is_unsteady, has_holes;
+        bool has_holes;
         bool is_sized; /* a hole was made: its size says nothing of how much came */
         uint64_t at, flushed;
         uint64_t came; /* bytes, of the content or of a delta */

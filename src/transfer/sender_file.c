@@ -136,7 +136,7 @@ static int read_again(struct sender *s, struct err *err)
                 return fail(s, r, failed, err);
         limits_fit(s->config->limits, &f->entry, s->unheard, f->path.data);
         rewind_file(f);
-        return announce(s, f->attempt == READ_AGAIN_MAX ? MESSAGE_FILE_UNSTEADY : 0, err);
+        return announce(s, 0, err);
 }
 
 /* Was its content the same from before the reading until now? Each change moves the ctime. */
