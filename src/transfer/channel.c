@@ -35,7 +35,7 @@ struct channel {
         unsigned writes, blocked;
         void (*idle)(void *context);
         void *idle_context;
-        uint64_t idled_us;
+        uint64_t idled_us, idle_bytes; /* put in by it */
 };
 
 static uint64_t now_us(void)
@@ -213,11 +213,20 @@ static int least_ms(int a, int b)
 
 static int idle(struct channel *c, struct err *err)
 {
+        size_t before;
+        int r;
+
         if (!c->idle || now_us() - c->idled_us < (uint64_t)IDLE_EVERY_MS * 1000)
                 return 0;
         c->idled_us = now_us();
+        r = wire_flush(c->wire, err);
+        if (r < 0)
+                return r;
+        before = unsent(c);
         c->idle(c->idle_context);
-        return wire_flush(c->wire, err);
+        r = wire_flush(c->wire, err);
+        c->idle_bytes += unsent(c) - before;
+        return r;
 }
 
 /* Wait until something can be done, and do it. @deadline_us as of stop_deadline_us(). */
@@ -246,6 +255,32 @@ static int work(struct channel *c, uint64_t deadline_us, struct err *err)
 
 /* ---- for the caller ---- */
 
+/* Silence: what ends it is what has gone either way; that we are there ourselves says nothing of the peer. */
+struct silence {
+        int64_t bytes;
+        uint64_t deadline_us;
+};
+
+/* What idle() puts in counts less than nothing until it has gone. */
+static int64_t gone(const struct channel *c)
+{
+        return (int64_t)(c->received_bytes + c->sent_bytes) - (int64_t)c->idle_bytes;
+}
+
+static struct silence silence_begin(const struct channel *c)
+{
+        return (struct silence){ .bytes = gone(c), .deadline_us = stop_deadline_us(c->config.timeout_s) };
+}
+
+static int work_in_silence(struct channel *c, struct silence *s, struct err *err)
+{
+        int r = work(c, s->deadline_us, err);
+
+        if (gone(c) > s->bytes)
+                *s = silence_begin(c);
+        return r;
+}
+
 /* Hand what has come to the wire. Return as wire_next(). */
 static int next(struct channel *c, struct wire_message *ret, struct err *err)
 {
@@ -260,7 +295,7 @@ static int next(struct channel *c, struct wire_message *ret, struct err *err)
 
 int channel_receive(struct channel *c, struct wire_message *ret, bool wait, struct err *err)
 {
-        uint64_t deadline_us = stop_deadline_us(c->config.timeout_s), before;
+        struct silence silence = silence_begin(c);
         int r = next(c, ret, err);
 
         /* Nothing is awaited of a peer that has not been told yet. */
@@ -277,10 +312,7 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
         while (r == 0) {
                 if (c->is_at_end && c->unread.size == 0)
                         return fail_gone(c, err);
-                before = c->received_bytes + c->sent_bytes;
-                r = work(c, deadline_us, err);
-                if (c->received_bytes + c->sent_bytes > before)
-                        deadline_us = stop_deadline_us(c->config.timeout_s);
+                r = work_in_silence(c, &silence, err);
                 if (r == 0)
                         r = next(c, ret, err);
         }
@@ -289,15 +321,11 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
 
 int channel_send(struct channel *c, bool all, struct err *err)
 {
-        uint64_t deadline_us = stop_deadline_us(c->config.timeout_s), before;
+        struct silence silence = silence_begin(c);
         int r = all ? wire_flush(c->wire, err) : 0;
 
-        while (r == 0 && unsent(c) > (all ? 0 : UNSENT_MAX)) {
-                before = c->received_bytes + c->sent_bytes;
-                r = work(c, deadline_us, err);
-                if (c->received_bytes + c->sent_bytes > before)
-                        deadline_us = stop_deadline_us(c->config.timeout_s);
-        }
+        while (r == 0 && unsent(c) > (all ? 0 : UNSENT_MAX))
+                r = work_in_silence(c, &silence, err);
         return r;
 }
 

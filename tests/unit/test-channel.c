@@ -2,6 +2,7 @@
  * A conversation over a socket pair whose buffers are small: both sides talk at once, one of them goes away or falls
  * silent. The other side is a process of its own.
  */
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/stop.h"
 #include "scratch.h"
@@ -132,6 +133,31 @@ START_TEST(silence_has_its_time)
         c = new_channel(fds[0], 1);
         ck_assert_int_eq(failure(c, &err), -ETIMEDOUT);
         ck_assert_str_eq(err.text, "the other side has been silent for 1 seconds");
+        channel_free(c);
+        close(fds[0]);
+        close(fds[1]);
+}
+END_TEST
+
+static void say_something(void *channel)
+{
+        struct err err = { .kind = ERR_NONE };
+
+        ck_assert_int_eq(buf_puts(wire_begin(channel_wire(channel), 1), "alive"), 0);
+        ck_assert_int_eq(wire_end(channel_wire(channel), &err), 0);
+}
+
+START_TEST(own_signs_of_life_do_not_break_the_silence)
+{
+        struct channel *c;
+        struct err err;
+        int fds[2];
+
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0); /* nothing fills it up */
+        c = new_channel(fds[0], 3);
+        channel_while_waiting(c, say_something, c);
+        ck_assert_int_eq(failure(c, &err), -ETIMEDOUT);
+        ck_assert_uint_gt(channel_sent_bytes(c), 20);
         channel_free(c);
         close(fds[0]);
         close(fds[1]);
@@ -279,6 +305,7 @@ int main(void)
                 both_sides_may_talk_at_once,
                 a_peer_that_goes_away_is_told,
                 silence_has_its_time,
+                own_signs_of_life_do_not_break_the_silence,
                 asking_without_waiting_does_not_block,
                 what_was_put_in_goes_out_while_nothing_is_waited_for,
                 a_peer_that_is_gone_is_told_without_waiting_too,

@@ -1,0 +1,155 @@
+#!/bin/bash
+# A connection that carries nothing any more is noticed within --timeout, in whatever direction, and so is an agent that is
+# frozen; a pause that is shorter does no harm. A server that is restarted is found again. An agent that loses its client
+# while it makes or removes a snapshot ends, leaves nothing half-made, and the next run works.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+need rsync
+in_memory 300m
+. "$here/ssh.sh"
+. "$here/agent.sh"
+. "$here/faulty.sh"
+
+round=0
+start_far
+start_proxy
+source=$tmp/source parent=$tmp/parent
+mkdir -m 700 "$source" "$parent"
+
+change() {
+        "$PYTHON" "$judge/busy.py" "$source" $((round += 1))
+        head -c 3M /dev/urandom >"$source/large"
+}
+
+backup() {
+        far_backup "$@" "$source" "$parent/latest"
+}
+
+start() {
+        rm -f "$tmp/agent.pid"
+        "$RSB" --disable-notifications --remote-command="$agent" "$@" "$source" "far:$parent/latest" \
+                >"$tmp/out" 2>"$tmp/err" &
+        client=$!
+}
+
+heals() {
+        agent_has_ended
+        frozen "$parent" --gone-ok
+        plan
+        expect_status 0 backup
+        same "$source" "$parent/latest"
+        same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
+        frozen "$parent" --gone-ok
+        [ -z "$(find "$parent" -maxdepth 1 -name '.rsync-system-backup.*')" ] || fail "something is left over"
+}
+
+# fails_within FROM TO OPTION...: so many seconds.
+fails_within() {
+        local from=$1 to=$2 began=$SECONDS
+        shift 2
+
+        expect_status 1 backup --retries=0 "$@"
+        began=$((SECONDS - began))
+        ((began >= from - 1 && began <= to)) || fail "it took $began s: $(cat "$tmp/err")"
+        grep -qE '^error: .*(not answered for|said nothing for|silent for) [0-9]+ s' "$tmp/err" ||
+                fail "it does not tell why: $(cat "$tmp/err")"
+}
+
+end_agent() {
+        kill -KILL "$(cat "$tmp/agent.pid")" 2>/dev/null || true
+}
+
+change
+plan
+expect_status 0 backup
+frozen "$parent"
+
+echo "-- it carries nothing any more"
+for fault in up:1000000:0 down:4500:0; do
+        change
+        plan "stall=$fault"
+        fails_within 4 20 --timeout=4
+        end_agent
+        heals
+done
+
+echo "-- not even the login"
+plan stall=up:1000:0
+fails_within 3 20 --timeout=3
+
+echo "-- for a while"
+change
+plan stall=up:1000000:3
+expect_status 0 backup --timeout=20
+says_nothing_of 'trying again'
+heals
+
+echo "-- the agent is frozen, at the transfer"
+change
+plan
+start --retries=0 --timeout=7 --bwlimit=500
+for _ in $(seq 200); do
+        [ ! -s "$tmp/agent.pid" ] || [ -z "$(find "$parent/latest" -name '.rsync-system-backup.tmp-*' -print -quit)" ] || break
+        sleep 0.05
+done
+kill -STOP "$(cat "$tmp/agent.pid")"
+began=$SECONDS status=0
+wait $client || status=$?
+began=$((SECONDS - began))
+kill -CONT "$(cat "$tmp/agent.pid")"
+[ "$status" = 1 ] || fail "status $status"
+((began >= 5 && began <= 30)) || fail "it took $began s: $(cat "$tmp/err")"
+says 'silent for 7 s'
+heals
+
+echo "-- the server is restarted"
+change
+plan
+start -b --bwlimit=1000
+for _ in $(seq 200); do
+        [ ! -s "$tmp/agent.pid" ] || [ -z "$(find "$parent/latest" -name '.rsync-system-backup.tmp-*' -print -quit)" ] || break
+        sleep 0.05
+done
+server=$(cat "$tmp/far.pid")
+sessions=$(pgrep -P "$server")
+# shellcheck disable=SC2086
+kill "$server" $sessions
+sleep 1
+"$sshd" -f "$tmp/far.conf" -E "$tmp/far.log"
+status=0
+wait $client || status=$?
+[ "$status" = 0 ] || fail "status $status: $(cat "$tmp/err")"
+says 'trying again in 1 s (1 of 3)'
+same "$source" "$parent/latest"
+heals
+
+# lost_at WHAT PATTERN OPTION...: the client is gone when there is something of that name.
+lost_at() {
+        local what=$1 pattern=$2 first
+        shift 2
+
+        echo "-- the client is gone at $what"
+        change
+        plan
+        rm -f "$tmp/agent.pid"
+        "$PYTHON" "$here/stop-when.py" "$tmp/agent.pid" "$pattern" &
+        first=$!
+        start "$@"
+        wait $first || fail "it does not come to $what: $(cat "$tmp/err")"
+        kill -KILL $client
+        wait $client 2>/dev/null || true
+        sleep 0.5
+        kill -CONT "$(cat "$tmp/agent.pid")"
+        heals
+}
+
+for i in $(seq 3); do
+        mkdir -p "$source/many/$i"
+        for j in $(seq 500); do
+                echo "$i $j" >"$source/many/$i/$j"
+        done
+done
+lost_at 'the snapshot' "$parent/.rsync-system-backup.new/*/*"
+expect_status 0 backup -s
+lost_at 'the removal' "$parent/.rsync-system-backup.trash-*" --relaxed --minutely=1
