@@ -194,13 +194,17 @@ static void far_explain_full(struct destination *d, struct err *err)
         *err = said;
 }
 
-/* After a stop request the agent has a bounded time to close what it opened; it does so in any case. */
-static int say_goodbye(struct far *f, struct err *err)
+/*
+ * After a stop request the agent has a bounded time to close what it opened; it does so in any case. When the
+ * connection breaks here, the next agent tells whether that went well.
+ */
+static int release_once(struct far *f, void *context, struct err *err)
 {
         struct channel *c = remote_channel(f->remote);
         struct wire_message m;
         int r;
 
+        (void)context;
         f->passes_over = true;
         if (stop_requested()) {
                 channel_outlive_stop(c);
@@ -217,7 +221,7 @@ static int say_goodbye(struct far *f, struct err *err)
 static int far_release(struct destination *d, struct err *err)
 {
         struct far *f = far_of(d);
-        int r = f->remote && !f->is_broken ? say_goodbye(f, err) : 0;
+        int r = f->remote && !f->is_broken ? far_persist(f, release_once, NULL, err) : 0;
 
         far_hang_up(f);
         return r;

@@ -11,7 +11,7 @@ in_memory 300m
 . "$here/agent.sh"
 . "$here/faulty.sh"
 
-cuts=$1 round=0
+cuts=$1 round=0 tries=0
 RANDOM=${2:-1}
 start_far
 start_proxy
@@ -76,6 +76,19 @@ plan
 expect_status 1 far_backup -b "$source" "$tmp/other"
 for way in up down; do first[$way]=$(carried $way); done
 echo "all: ${all[up]} up, ${all[down]} down; at first: ${first[up]}, ${first[down]}"
+
+# When all is done but the goodbye: how much that is, tells a run that has next to nothing else to do.
+mkdir "$tmp/little"
+expect_status 0 far_backup -b "$tmp/little" "$tmp/there/latest"
+plan
+expect_status 0 far_backup -b "$tmp/little" "$tmp/there/latest"
+last=$(carried up)
+for at in 160 200 240 280 320; do
+        plan "cut=up:$((last - at)):rst"
+        expect_status 0 far_backup -b "$tmp/little" "$tmp/there/latest"
+        ! grep -q 'trying again' "$tmp/err" || tries=$((tries + 1))
+done
+[ $tries -gt 1 ] || fail "no goodbye was cut off"
 
 for ((cut = 0; cut < cuts; cut++)); do
         change

@@ -22,16 +22,22 @@ start_proxy() {
         config 'Host far' 'HostName 127.0.0.1' "Port $port" "IdentityFile $keys/client" "User $user"
 }
 
+# Those from before are over, but for one that is stalled.
+all_over() {
+        for _ in $(seq "$1"); do
+                [ "$(cat "$tmp/proxy/open")" != 0 ] || break
+                sleep 0.05
+        done
+}
+
 plan() {
+        all_over 20
         : >"$tmp/proxy/counts"
         [ $# = 0 ] || printf '%s\n' "$@" >"$tmp/proxy/plan"
         [ $# != 0 ] || rm -f "$tmp/proxy/plan"
 }
 
 carried() {
-        for _ in $(seq 200); do
-                [ "$(cat "$tmp/proxy/open")" != 0 ] || break
-                sleep 0.05
-        done
+        all_over 200
         awk -v way="$1" '{ up += $1; down += $2 } END { print way == "up" ? up : down }' "$tmp/proxy/counts"
 }
