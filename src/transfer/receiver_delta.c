@@ -344,23 +344,37 @@ static int begin_next(struct receiver *r, struct err *err)
         return code < 0 ? code : 1;
 }
 
-static int send_piece(struct receiver *r, const void *data, size_t size, struct err *err)
+static int send_piece_for(struct receiver *r, uint64_t number, uint32_t index, const void *data, size_t size,
+                          struct err *err)
 {
-        const struct receiver_signing *s = &r->signing;
         struct wire *w = channel_wire(r->config->channel);
         struct buf *b = wire_begin(w, MESSAGE_WANT_DELTA);
 
-        if (pack_varint(b, s->number) < 0 || pack_varint(b, s->index) < 0 || pack_u8(b, size > 0) < 0 ||
+        if (pack_varint(b, number) < 0 || pack_varint(b, index) < 0 || pack_u8(b, size > 0) < 0 ||
             buf_append(b, data, size) < 0)
                 return err_oom(err);
         return wire_end(w, err);
 }
 
+static int send_piece(struct receiver *r, const void *data, size_t size, struct err *err)
+{
+        return send_piece_for(r, r->signing.number, r->signing.index, data, size, err);
+}
+
+int receiver_delta_decline(struct receiver *r, struct err *err)
+{
+        return send_piece_for(r, r->content.node->number, r->content.index, "", 0, err);
+}
+
 /* The old version cannot be read to its end: the signature ends here, and what comes of it will not be right. */
 static int give_up(struct receiver *r, struct err *err)
 {
+        struct receiver_node *n = receiver_node_find(r, r->signing.number);
+        struct receiver_pending *p = n ? receiver_pending_find(n, r->signing.index) : NULL;
         int code = send_piece(r, "", 0, err);
 
+        if (p && !r->signing.is_search)
+                p->is_cut_off = true;
         stop_signing(r);
         return code < 0 ? code : 1;
 }

@@ -125,6 +125,17 @@ static void clear(struct receiver *r)
         *c = (struct receiver_content){ .sum = c->sum, .basis = { .old = -1, .partial = -1 }, .staged = { .fd = -1 } };
 }
 
+/* A delta that nothing can be made of is not followed to where it asks for another signature: the sender would wait. */
+static int decline(struct receiver *r, struct err *err)
+{
+        struct receiver_content *c = &r->content;
+
+        if (!c->is_delta || c->has_answered || (!c->is_dropped && !c->is_bad))
+                return 0;
+        c->has_answered = true;
+        return receiver_delta_decline(r, err);
+}
+
 int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
 {
         struct receiver_content *c = &r->content;
@@ -160,7 +171,10 @@ int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
         code = check_entry(r, c->want, err);
         if (code == 0 && c->is_delta && !c->pending->is_delta)
                 return receiver_refuse(err, "a delta that was not asked for");
-        return code < 0 ? code : absorb(r, begin(r, err), err);
+        if (code == 0)
+                code = absorb(r, begin(r, err), err);
+        c->is_bad = c->is_delta && c->pending->is_cut_off;
+        return code == 0 ? decline(r, err) : code;
 }
 
 /* ---- the content ---- */
@@ -208,6 +222,7 @@ static int apply_data(struct receiver *r, const void *data, size_t size, struct 
                 if (code == DELTA_SEARCH) {
                         const struct delta_range range = delta_apply_range(c->apply);
 
+                        c->has_answered = true;
                         code = receiver_delta_search(r, &range, err);
                         if (code < 0)
                                 return code;
@@ -235,13 +250,15 @@ static int apply_data(struct receiver *r, const void *data, size_t size, struct 
 int receiver_on_data(struct receiver *r, const void *data, size_t size, struct err *err)
 {
         struct receiver_content *c = &r->content;
+        int code;
 
         if (!c->is_active || size > MESSAGE_DATA_MAX)
                 return receiver_refuse(err, "content of no file");
         if (c->is_dropped)
                 return 0;
         c->came += size;
-        return absorb(r, c->is_delta ? apply_data(r, data, size, err) : write_data(r, data, size, err), err);
+        code = absorb(r, c->is_delta ? apply_data(r, data, size, err) : write_data(r, data, size, err), err);
+        return code == 0 ? decline(r, err) : code;
 }
 
 /* First the size: XFS would allocate what lies between two writes beyond the end. */

@@ -34,6 +34,7 @@ struct receiver_pending {
         uint8_t tries;                  /* how often its content came and was not right */
         bool retyped, moves_group;      /* as in struct visit */
         bool is_delta;                  /* asked for as one */
+        bool is_cut_off;                /* its signature: the old version could not be read */
         struct decision decision;       /* what is done with its content */
         struct links_group *group;      /* it leads this one; with VISIT_AWAITS_LEADER: it waits for that */
         struct receiver_delta_ask *ask; /* in the queue of signatures, or NULL */
@@ -96,7 +97,8 @@ struct receiver_content {
         bool is_active;
         bool is_dropped; /* nobody wants it (any more), which was told */
         bool is_delta;
-        bool is_bad; /* a delta that did not come out right */
+        bool is_bad;       /* a delta that did not come out right */
+        bool has_answered; /* to the search of a delta, asked or not */
         struct receiver_node *node;
         struct receiver_pending *pending; /* NULL: nobody asked */
         uint32_t index;
@@ -280,6 +282,8 @@ void receiver_delta_open(struct receiver *r, const struct visit *v, const struct
 void receiver_delta_close(struct delta_basis *basis);
 /* Send a second signature, for the delta that is coming in. */
 int receiver_delta_search(struct receiver *r, const struct delta_range *range, struct err *err);
+/* Nothing can be made of the delta that is coming in: the sender need not wait for a second signature. */
+int receiver_delta_decline(struct receiver *r, struct err *err);
 /* Is there anything that was kept? */
 void receiver_partials_find(struct receiver *r);
 /* Of a file of this very directory? */

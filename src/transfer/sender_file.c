@@ -289,8 +289,8 @@ static int feed_delta(struct sender *s, struct err *err)
         size_t used = 0;
         int r;
 
-        if (unfed(a) == 0)
-                return sender_ask_refuse(err, "a delta by a signature that is cut off");
+        if (unfed(a) == 0) /* the receiver has no use for it any more */
+                return end(s, MESSAGE_WHOLE, err);
         r = delta_make_feed(s->file.delta, a->signature.data + a->fed, size_min(unfed(a), MESSAGE_DATA_MAX), &used);
         sender_signature_used(s, a, used);
         return r == 0 ? 0 : fail_delta(s, r, err);

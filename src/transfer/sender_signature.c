@@ -63,7 +63,9 @@ int sender_signature_take(struct sender *s, uint64_t number, uint64_t index, boo
         struct sender_ask *a = o ? o->ask : asked_again(s, number, index);
 
         if (!o && !a)
-                a = sender_ask_delta(s, number, index, err);
+                a = !more && size == 0 ? NULL : sender_ask_delta(s, number, index, err);
+        if (!o && !a && !more && size == 0) /* the end of a delta that was done already */
+                return 0;
         if (!o && !a)
                 return err->code;
         if (a && append(s, a, data, size, err) < 0)

@@ -453,8 +453,8 @@ static const struct ask asks[] = {
         { MESSAGE_WANT_HASH, { 0, 1 }, 2, "no file" },
         { MESSAGE_WANT_HASH, { 0, 0, 0 }, 3, "too long or short" },
         { MESSAGE_WANT_HASH, { 0, 3 }, 2, "does not exist" },
-        { MESSAGE_WANT_DELTA, { 0, 1, 0 }, 3, "no file" },
-        { MESSAGE_WANT_DELTA, { 0, 5, 0 }, 3, "does not exist" },
+        { MESSAGE_WANT_DELTA, { 0, 1, 1 }, 3, "no file" },
+        { MESSAGE_WANT_DELTA, { 0, 5, 1 }, 3, "does not exist" },
         { 55, { 0 }, 1, "type 55" },
         { MESSAGE_DIRECTORY, { 0 }, 1, "type 32" },
 };
