@@ -25,7 +25,7 @@ refused() {
 
         before=$(find point | sort)
         expect_status 1 run_backup source "$1"
-        grep -q "^error: $2" err || fail "the message does not tell: $(cat err)"
+        grep -q "^error: $far$2" err || fail "the message does not tell: $(cat err)"
         [ "$before" = "$(find point | sort)" ] || fail "something was written to a disk that was refused"
         expect_status 1 run_backup -n source "$1"
 }

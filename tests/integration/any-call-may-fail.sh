@@ -27,17 +27,26 @@ traceable=$(for call in "${calls[@]}"; do strace -e trace="$call" true 2>/dev/nu
 # learn: note which calls a run makes on which paths, and how many in one thread: "CALL COUNT PATH" per line. Names that
 # differ from run to run are left out: calls on these are chosen without a path.
 learn() {
-        strace -f -qq -y -o "$tmp/trace" -e trace="$(tr '\n' ',' <<<"$traceable" | sed 's/,$//')" "$RSB" \
-                --disable-notifications --relaxed --minutely=2 "$source" "$parent/latest" >"$tmp/out" 2>"$tmp/err" ||
-                fail "$(cat "$tmp/err")"
+        local every
+        local -a run=(--relaxed --minutely=2 "$source" "$parent/latest")
+
+        every=$(tr '\n' ',' <<<"$traceable" | sed 's/,$//')
+        (traced '' -qq -e trace="$every" -- "${run[@]}") >"$tmp/out" 2>"$tmp/err" || fail "$(cat "$tmp/err")"
+        if [ "${RSB_OVER:-}" = ssh ]; then # and the other side
+                mv "$tmp/trace" "$tmp/trace.far"
+                (side=client traced '' -qq -e trace="$every" -- "${run[@]}") >"$tmp/out" 2>"$tmp/err" || fail "$(cat "$tmp/err")"
+        fi
         "$PYTHON" - "$tmp" <<'END' >"$tmp/learnt"
 import collections
+import os
 import re
 import sys
 
 top = sys.argv[1]
 found = collections.Counter()
-for line in open(top + "/trace", encoding="utf-8", errors="replace"):
+lines = [line for name in ("/trace", "/trace.far") if os.path.exists(top + name)
+         for line in open(top + name, encoding="utf-8", errors="replace")]
+for line in lines:
     match = re.match(r"(\d+) +(\w+)\((?:\d+<([^>]*)>)?", line)
     path = match and match[3]
     if not path or not path.startswith((top + "/source", top + "/parent")):

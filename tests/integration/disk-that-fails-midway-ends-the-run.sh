@@ -51,7 +51,7 @@ breaks() {
         break_disk
         go_on 1
         grep -q "^error: .*\($reason\)" "$tmp/err" || fail "it is not told that the disk failed: $(cat "$tmp/err")"
-        [ "$(grep -c '^warning: cannot' "$tmp/err")" -lt 4 ] || fail "it went on without a disk: $(cat "$tmp/err")"
+        [ "$(grep -c "^warning: ${far}cannot" "$tmp/err")" -lt 4 ] || fail "it went on without a disk: $(cat "$tmp/err")"
         [ -z "$(ls -A "$tmp/view/disk")" ] || fail "something was written where the disk is mounted, but not to it"
         repair_disk
         [ "$(snapshots "$parent")" = "$before" ] || fail "there is a snapshot of a run that failed"

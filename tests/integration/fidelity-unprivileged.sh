@@ -5,6 +5,7 @@
 # not write, user.* xattrs of read-only files, ACLs, hard links, times. What the user cannot read gives status 23, keeps
 # what latest has of it, and takes nothing else with it.
 . "$(dirname "$0")/lib.sh"
+[ "${RSB_OVER:-}" != ssh ] || need_root "$@"
 need_program
 need rsync setpriv
 prepare_for_user

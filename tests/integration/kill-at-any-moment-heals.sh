@@ -1,8 +1,9 @@
 #!/bin/bash
-# kill-at-any-moment-heals.sh moments|calls ROUNDS [FSTYPE]: a run that is killed (SIGKILL) at any moment leaves every finished
-# snapshot as it was and nothing half-made under a snapshot's name; the next run cleans up, heals `latest`, and ends
-# exact. The kills are spread over the time of a run, or over the system calls of each of its stages, all of which must
-# have been hit in the end. Every other time the power fails too: what the run wrote is lost, but for sizes and times.
+# kill-at-any-moment-heals.sh moments|calls ROUNDS [FSTYPE [agent]]: a run that is killed (SIGKILL) at any moment leaves
+# every finished snapshot as it was and nothing half-made under a snapshot's name; the next run cleans up, heals `latest`,
+# and ends exact. The kills are spread over the time of a run, or over the system calls of each of its stages, all of
+# which must have been hit in the end. Every other time the power fails too: what the run wrote is lost, but for sizes and
+# times. Over SSH the client is killed, or the agent.
 . "$(dirname "$0")/lib.sh"
 . "$here/faults.sh"
 need_root "$@"
@@ -10,7 +11,8 @@ need_program
 need rsync
 in_memory 500m
 
-how=${1:-moments} rounds=${2:-24} type=${3:-tmpfs}
+how=${1:-moments} rounds=${2:-24} type=${3:-tmpfs} kills=${4:-client}
+[ "$kills" = client ] && once=() || once=(--retries=0)
 source=$tmp/source parent=$tmp/parent
 if [ "$type" != tmpfs ]; then
         make_fs destination "$type" 300m
@@ -74,17 +76,20 @@ kill_at_call() {
         hits[$stage]=${hits[$stage]:-0}
         with_fault "$path" "$call" "signal=KILL:when=$((RANDOM % most + 1))" \
                 --relaxed --minutely=2 --hourly=1 "$name" "$parent/latest" >"$tmp/out" 2>&1 &
-        wait $! 2>/dev/null || [ $? != 137 ] || hits[$stage]=$((hits[$stage] + 1))
+        wait $! 2>/dev/null || ! was_killed $? || hits[$stage]=$((hits[$stage] + 1))
 }
 
 # Kill it when part N of the time has passed that an undisturbed run takes, in milliseconds.
 kill_at_moment() {
-        local delay=$((whole * ($1 % rounds + 1) / rounds)) pid
+        local delay=$((whole * ($1 % rounds + 1) / rounds)) pid victim
 
-        "$RSB" --relaxed --hourly=1 --minutely=2 "$name" "$parent/latest" >"$tmp/out" 2>&1 &
+        [ "$kills" = client ] || : >"$over/agent.pid"
+        "$RSB" "${once[@]}" --relaxed --hourly=1 --minutely=2 "$name" "$parent/latest" >"$tmp/out" 2>&1 &
         pid=$!
         sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
-        kill -KILL $pid 2>/dev/null || true
+        victim=$pid
+        [ "$kills" = client ] || victim=$(cat "$over/agent.pid")
+        kill -KILL ${victim:+"$victim"} 2>/dev/null || true
         wait $pid 2>/dev/null || true
 }
 
@@ -134,6 +139,7 @@ for ((round = 1; round <= rounds; round++)); do
         prepare "$round"
         touch "$tmp/began"
         "kill_at_${how%s}" "$round"
+        settle
         are_whole
         [ $((round % 2)) = 0 ] || lose_what_was_written
         frozen "$parent" --gone-ok

@@ -49,6 +49,17 @@ need_program() {
         [ -n "${RSB:-}" ] || skip "RSB does not name the program"
         [ -x "$RSB" ] || fail "RSB=$RSB cannot be executed"
         export RSB_PROGRAM=${RSB_PROGRAM:-$RSB}
+        # shellcheck source=tests/integration/over-ssh.sh
+        [ "${RSB_OVER:-}" != ssh ] || . "$here/over-ssh.sh"
+}
+
+# What the messages of a destination begin with: where it is, when that is elsewhere.
+# shellcheck disable=SC2034
+far=''
+
+# Before a run that follows one whose client was killed: the other end, if there is one, has noticed.
+settle() {
+        :
 }
 
 need() {

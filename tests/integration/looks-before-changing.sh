@@ -88,11 +88,11 @@ done
 mkdir -p empty unmounted
 mv source full
 mkdir source
-forcible 'source .* is empty' run_backup source parent/latest
+forcible 'source .*is empty' run_backup source parent/latest
 sed -i 's/^end/End/' parent/.rsync-system-backup/state
-forcible 'source .* is empty' run_backup source parent/latest
+forcible 'source .*is empty' run_backup source parent/latest
 mv parent/.rsync-system-backup aside
-forcible 'source .* is empty' run_backup source parent/latest
+forcible 'source .*is empty' run_backup source parent/latest
 mv aside parent/.rsync-system-backup
 sed -i 's/^End/end/' parent/.rsync-system-backup/state
 rmdir source

@@ -112,21 +112,32 @@ was_injected || fail "the symbolic link was not read again"
 same "$source" "$parent/latest"
 
 error=EIO
+data=2
+[ -z "$far" ] || data=4 # behind those of the locks, which the same thread has written
 fails_to_write "$own.trash-7" unlinkat 1
 fails_to_write "$own/state.new" write 1
-fails_to_write '' pwrite64 2
+fails_to_write '' pwrite64 "$data"
 fails_to_write "$parent/latest/dir" renameat 1
 fails_to_write "$parent/latest/dir" unlinkat 1
 fails_to_write '' syncfs 1
 fails_to_write "$own.new/dir" linkat 300
-fails_to_write '' syncfs 2
+# An agent has a thread for each, and so no second one.
+[ -n "$far" ] || fails_to_write '' syncfs 2
 fails_to_write '' renameat2 1
 error=EROFS
-fails_to_write '' pwrite64 2
+fails_to_write '' pwrite64 "$data"
 
 # A limit on the size of files (SIGXFSZ, EFBIG) concerns those that are larger.
 change "$((count += 1))"
-expect_status 23 prlimit --fsize=100000 "$RSB" -b -s "$source" "$parent/latest"
+limited() {
+        if [ -n "$far" ]; then
+                write_over_agent "$over/limited" "prlimit --fsize=100000 '$over/launcher'"
+                RSB_AGENT=$over/limited run_backup "$@"
+        else
+                prlimit --fsize=100000 "$RSB" "$@"
+        fi
+}
+expect_status 23 limited -b -s "$source" "$parent/latest"
 grep -q "^warning: .*'dir/file': File too large" "$tmp/err" || fail "it is not told: $(cat "$tmp/err")"
 [ "$(cat "$parent/latest/rest")" = "$count" ] || fail "the rest was not done"
 heal

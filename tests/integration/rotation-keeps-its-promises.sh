@@ -57,25 +57,25 @@ expect_status 0 run_backup --config=job.ini --daily=3
 rules() {
         printf '%s\n' "$@" >"$HOME/.rotate-backups.ini"
 }
-rules "[/elsewhere]" "daily = 1" "[$tmp/par*]" "daily = 8"
+rules "[/elsewhere]" "daily = 1" "[${far% }$tmp/par*]" "daily = 8"
 history
 rotated 8
 history
 rotated 2 --daily=2
-rules "[$parent]" "daily = 2" "exclude-list = *-01 12:00:00, *-02 12:00:00"
+rules "[${far% }$parent]" "daily = 2" "exclude-list = *-01 12:00:00, *-02 12:00:00"
 excluded=$(
         history
         snapshots "$parent" | grep -c -e '-0[12] 12'
 )
 recent=$(snapshots "$parent" | tail -n 2 | grep -c -e '-0[12] 12' || true)
 rotated $((2 + excluded - recent))
-rules "[$parent]" "daily = 2" "removal-command = rmdir"
+rules "[${far% }$parent]" "daily = 2" "removal-command = rmdir"
 history
 expect_status 0 run_backup -r "$parent/latest"
 [ "$(count)" = 40 ] || fail "something was removed in spite of a removal-command"
 grep -q 'removal-command' err || fail "it is not told why nothing is rotated: $(cat err)"
 ! grep -q '^rotation:' err || fail "snapshots are counted that nobody looked at: $(cat err)"
-rules "[$parent]" "daily = nonsense"
+rules "[${far% }$parent]" "daily = nonsense"
 expect_status 2 run_backup -r "$parent/latest"
 [ "$(count)" = 40 ] || fail "something was removed by a scheme that makes no sense"
 rm "$HOME/.rotate-backups.ini"

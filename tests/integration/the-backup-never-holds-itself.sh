@@ -15,6 +15,9 @@ run_bounded() {
         timeout 60 "$RSB" --disable-notifications -b "$@"
 }
 
+# An agent refuses an empty source before the client compares it with the destination; --force shows what comes then.
+refusal='inside of it or its snapshots'
+[ "${RSB_OVER:-}" != ssh ] || refusal+='\|source is empty'
 odd=$'with space\n\t\\040 and #'
 mkdir -p source/a/b source/c source/d source/e "$odd/parent" around
 echo file | tee source/a/file source/a/b/file source/c/file >/dev/null
@@ -40,8 +43,9 @@ for parent in "$odd/parent" bound/parent disk; do
                 for at in source/a/b source/a/b/b; do
                         [ -d "$at" ] || continue
                         expect_status 1 run_bounded "$at" "$parent/latest"
-                        grep -q 'inside of it or its snapshots' "$tmp/err" || fail "$part as source: $(cat "$tmp/err")"
+                        grep -q "$refusal" "$tmp/err" || fail "$part as source: $(cat "$tmp/err")"
                         expect_status 1 run_bounded --force "$at" "$parent/latest"
+                        grep -q 'inside of it or its snapshots' "$tmp/err" || fail "$part as source, forced: $(cat "$tmp/err")"
                 done
                 umount source/a/b
                 expect_status 0 run_backup -b source "$parent/latest"
