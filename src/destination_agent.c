@@ -88,12 +88,11 @@ static int far_snapshot(struct destination *d, struct err *err)
         return far_persist(far_of(d), snapshot_once, NULL, err);
 }
 
-/* One of SNAPSHOTS. */
+/* One of SNAPSHOTS, for which there is room. */
 static int take_snapshot(struct destination_snapshots *list, struct unpack *u, const char *made)
 {
         enum { COMPLETE = 1, OWN = 2 };
         struct destination_snapshot s = { .name = unpack_text(u, NAME_MAX) };
-        struct destination_snapshot *items;
         unsigned flags;
 
         (void)unpack_signed(u);
@@ -105,26 +104,30 @@ static int take_snapshot(struct destination_snapshots *list, struct unpack *u, c
                 free(s.name);
                 return -EPROTO;
         }
-        items = reallocarray(list->items, list->count + 1, sizeof(*items));
-        if (!items) {
-                free(s.name);
-                return -ENOMEM;
-        }
-        list->items = items;
-        items[list->count++] = s;
+        list->items[list->count++] = s;
         return 0;
 }
+
+enum { SNAPSHOTS_MAX = 2 * REQUEST_AVOIDED_MAX };
 
 /* Return 1 when more follows, 0, or -EPROTO or -ENOMEM. */
 static int take_snapshots(struct destination_snapshots *list, const struct wire_message *m, const char *made)
 {
         struct unpack u = unpack_begin(m->data, m->size);
         unsigned more = unpack_u8(&u);
+        struct destination_snapshot *items;
         uint64_t count;
         int r = 0;
 
         list->now = unpack_signed(&u);
         count = unpack_varint(&u, UINT32_MAX);
+        /* No agent prepares a destination that has more of them. */
+        if (count > SNAPSHOTS_MAX - list->count || (count == 0 && more))
+                return -EPROTO;
+        items = reallocarray(list->items, list->count + (size_t)count + 1, sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
         for (uint64_t i = 0; i < count && r == 0; i++)
                 r = take_snapshot(list, &u, made);
         if (r == 0 && (!unpack_end(&u) || more > 1))
