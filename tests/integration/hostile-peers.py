@@ -722,8 +722,8 @@ def facts(*paths):
                 is_lock = name.endswith("/lock")  # which tells who wanted it last
                 is_file = os.path.isfile(name) and not os.path.islink(name)
                 content = open(name, "rb").read() if is_file and not is_lock else None
-                out.append((name, st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_size,
-                            0 if is_lock else st.st_mtime_ns, content))
+                what = (0, 0) if is_lock else (st.st_size, st.st_mtime_ns)
+                out.append((name, st.st_ino, st.st_mode, st.st_uid, st.st_gid) + what + (content,))
     return sorted(out, key=lambda one: one[0])
 
 
