@@ -28,13 +28,18 @@ echo kept >srv/own/'2020-01-01 00:00:00/file'
 frozen srv/own
 
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}exitcode=99" STATE_DIRECTORY=$tmp/far-state XDG_RUNTIME_DIR=$tmp/far-run
-for options in "" --append-only; do
-        # shellcheck disable=SC2086
-        "$PYTHON" "$here/hostile-peers.py" client "$tmp" "$RSB" "--restrict=$fence" $options || fail "hostile clients${options:+, $options}"
+# clients [OPTION]...: all of them, or those of $RSB_HOSTILE.
+clients() {
+        "$PYTHON" "$here/hostile-peers.py" client "$tmp" "$RSB" "--restrict=$fence" "$@" || fail "hostile clients $*"
         expect_status 0 run_backup -b -s source srv/own/latest
         same source srv/own/latest
         frozen srv/own
-done
+}
+
+clients
+# Those that want more than to send.
+RSB_HOSTILE=${RSB_HOSTILE:-removes-what-is-no-snapshot what-was-not-announced everything-twice not-listening-other wrong-sums} \
+        clients --append-only
 
 # A malicious agent, and an honest client.
 before=$("$PYTHON" "$here/facts.py" source)
