@@ -19,6 +19,8 @@ struct source_avoid;
 
 #define LOCAL_PLACE_NEW ".rsync-system-backup.new"
 #define LOCAL_PLACE_TRASH ".rsync-system-backup.trash-"
+/* In the state directory: what came of large files before a connection broke. */
+#define LOCAL_PIECES "partial"
 
 struct local_place {
         char *path;                         /* plain and absolute */

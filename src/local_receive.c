@@ -17,8 +17,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define PARTIAL "partial"
-
 /* What the sender has to know before it begins. */
 static int send_limits(struct local *l, const struct local_receive *from, struct err *err)
 {
@@ -40,8 +38,8 @@ static int open_partial(const struct local *l)
 
         if (dirfd < 0 || l->d.config->options->dry_run)
                 return -1;
-        (void)mkdirat(dirfd, PARTIAL, 0700);
-        fd = fd_open_at(dirfd, PARTIAL, O_DIRECTORY);
+        (void)mkdirat(dirfd, LOCAL_PIECES, 0700);
+        fd = fd_open_at(dirfd, LOCAL_PIECES, O_DIRECTORY);
         return fd < 0 ? -1 : fd;
 }
 

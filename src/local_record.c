@@ -1,13 +1,17 @@
 /* Two clocks: the source's, by which a file may have changed since, and the destination's, by which it was written. */
 #include "local_record.h"
 
+#include "base/arena.h"
 #include "base/entry.h"
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/listing.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 /* Clocks of the machine and of the filesystem may differ by the length of a tick, and more over a network. */
@@ -120,6 +124,23 @@ int local_record_begin(struct local *l, bool dry_run, struct err *err)
         return dry_run ? 0 : record_start(l, err);
 }
 
+/* What a transfer over a connection that broke has kept of large files (local_receive.c): all is complete now. */
+static void drop_pieces(const struct local *l)
+{
+        _cleanup_(fd_closep) int fd = fd_open_at(l->place.state_fd, LOCAL_PIECES, O_DIRECTORY);
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        struct listing names = { .names = NULL };
+
+        if (fd < 0)
+                return;
+        if (listing_read_unsorted(&names, fd, &arena) == 0) {
+                for (size_t i = 0; i < names.count; i++)
+                        (void)unlinkat(fd, names.names[i]->name, 0);
+        }
+        listing_deinit(&names);
+        (void)unlinkat(l->place.state_fd, LOCAL_PIECES, AT_REMOVEDIR);
+}
+
 int local_record_end(struct local *l, const struct local_origin *o, struct err *err)
 {
         int r = local_sync(l, err);
@@ -127,5 +148,7 @@ int local_record_end(struct local *l, const struct local_origin *o, struct err *
         /* Nobody knows what of it arrived: should this be tried again, all of it must be compared. */
         if (r < 0)
                 l->was_running = true;
+        if (r == 0)
+                drop_pieces(l);
         return r < 0 ? r : record_end(l, o, err);
 }

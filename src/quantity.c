@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <strings.h>
 
+/* With less neither a login nor a sign of life would be through in time. */
+#define RATE_MIN 512.0
 #define RATE_MAX ((double)(UINT64_C(1) << 40)) /* BUCKET_RATE_MAX, transfer/bucket.h */
 
 static bool is_digit(char c)
@@ -69,7 +71,7 @@ int quantity_rate(const char *text, uint64_t *ret)
         if (bytes == 0)
                 return -EINVAL;
         value *= bytes;
-        if (value > RATE_MAX || (value > 0 && value < 1))
+        if (value > RATE_MAX || (value > 0 && value < RATE_MIN))
                 return -EINVAL;
         *ret = (uint64_t)value;
         return 0;

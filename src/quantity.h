@@ -6,7 +6,7 @@
 /*
  * A rate as rsync(1) takes it for --bwlimit, in bytes a second: a number, perhaps with a fraction ("1.5"), and a unit:
  * B; K, M, G, T or KiB, MiB, ... for powers of 1024; KB, MB, ... for powers of 1000; in either case; without one KiB
- * are meant. 0 is no limit; what is less than a byte, or more than BUCKET_RATE_MAX, is refused.
+ * are meant. 0 is no limit; what is less than 512 bytes, as with rsync, or more than BUCKET_RATE_MAX, is refused.
  */
 int quantity_rate(const char *text, uint64_t *ret);
 

@@ -227,7 +227,7 @@ static int do_steps(struct run *run, struct err *err)
         if (run->is_absent)
                 return 0;
         if (r == 0 && o->rotate && !rotates(run))
-                log_warning("no snapshot can be removed over this connection: rotation is to be run on the server");
+                log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);

@@ -195,7 +195,9 @@ static int set_bwlimit(struct settings *s, unsigned which, const char *value, st
 {
         (void)which;
         if (quantity_rate(value, &s->link.bwlimit) < 0)
-                return refuse_value(err, value, "is not a rate: 500 (KiB a second), 1.5M, 20MB, 0 for no limit");
+                return refuse_value(
+                        err, value,
+                        "is not a rate of 512 bytes a second or more: 500 (KiB), 1.5M, 20MB, 0 for no limit");
         s->link.bwlimit_given = true;
         return 0;
 }

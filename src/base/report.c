@@ -165,7 +165,7 @@ void report_lack(struct report *r, enum report_lack lack, bool accepted, const c
         /* One that nobody accepted decides how they are told. */
         l->accepted = accepted && (l->count == 0 || l->accepted);
         if (l->count++ == 0)
-                path_show(directory, name, l->first, sizeof(l->first));
+                path_show(directory, *directory || *name ? name : ".", l->first, sizeof(l->first));
         pthread_mutex_unlock(&r->lock);
 }
 

@@ -93,6 +93,9 @@ void channel_set_timeout(struct channel *c, unsigned timeout_s)
 void channel_outlive_stop(struct channel *c)
 {
         c->outlives_stop = true;
+        c->config.rate = 0;
+        bucket_init(&c->in_bucket, 0, now_us());
+        bucket_init(&c->out_bucket, 0, now_us());
 }
 
 void channel_while_waiting(struct channel *c, void (*idle)(void *context), void *context)

@@ -29,7 +29,8 @@ DEFINE_FREEP(struct channel, channel_free)
 /* How long silence is borne from now on, as `timeout_s`. */
 void channel_set_timeout(struct channel *c, unsigned timeout_s);
 
-/* A stop request is being answered: from now on nothing ends because of it. */
+/* A stop request is being answered: from now on nothing ends because of it, and nothing waits for a limit of the rate.
+ */
 void channel_outlive_stop(struct channel *c);
 
 /*

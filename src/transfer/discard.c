@@ -163,17 +163,24 @@ static int on_finish(struct crew_worker *w, struct crew_dir *d, struct err *err)
         return r;
 }
 
-/* An ordinary user may have closed his own directory to himself. Return a descriptor or -errno. */
+/* An ordinary user may have closed his own directory to himself, be it that he may only not write in it. What is not
+ * his stays as it is, and so does what is in it. */
+static void open_up(const struct visit *v, const char *name)
+{
+        _cleanup_(fd_closep) int found = openat(v->to.fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct entry now = { .ino = 0 };
+
+        if (found >= 0 && entry_stat_fd(&now, found) == 0 && (now.mode & S_IRWXU) != S_IRWXU)
+                (void)meta_set_mode(found, (now.mode & 07777) | S_IRWXU);
+}
+
+/* The directory that is to be emptied. Return a descriptor or -errno. */
 static int open_removed(const struct visit *v, const char *name)
 {
-        int fd = fd_open_unmounted_at(v->to.fd, name, O_DIRECTORY);
-        _cleanup_(fd_closep) int found = -1;
+        const struct update_config *c = v->update->config;
 
-        if (fd != -EACCES || v->update->config->dry_run)
-                return fd;
-        found = openat(v->to.fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (found < 0 || meta_set_mode(found, S_IRWXU) < 0)
-                return fd;
+        if (!c->limits->privileged && !c->dry_run)
+                open_up(v, name);
         return fd_open_unmounted_at(v->to.fd, name, O_DIRECTORY);
 }
 

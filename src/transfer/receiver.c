@@ -234,6 +234,7 @@ static int add_root(struct receiver *r, struct directory *d, struct err *err)
         if (r->has_root || d->parent != 0 || d->flags & (MESSAGE_DIRECTORY_OMITTED | MESSAGE_DIRECTORY_VANISHED))
                 return receiver_refuse(err, "a root that makes no sense");
         r->has_root = true;
+        d->entry.name = "";
         n = receiver_node_add(r, 0, NULL, "");
         if (!n)
                 return err_oom(err);
@@ -482,8 +483,6 @@ int receiver_run(const struct receiver_config *config, struct err *err)
         receiver_partials_find(r);
         while (code == 0 && !is_complete(r))
                 code = step(r, err);
-        if (code == 0)
-                receiver_partials_remove(r);
         deinit(r, code);
         return code;
 }

@@ -19,7 +19,8 @@ struct receiver_config {
         struct channel *channel;
         int to_fd;      /* the root of `latest`; -1 in a dry run that finds none yet */
         bool to_is_new; /* or this run made it, or would */
-        int partial_fd; /* the directory where what came of a large file that was cut off is kept; -1: nowhere */
+        int partial_fd; /* the directory where what came of a large file that was cut off is kept, until the caller
+                         * knows that all is complete; -1: nowhere */
         const struct limits *limits;
         struct report *report;
         bool dry_run;

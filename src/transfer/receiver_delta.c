@@ -122,19 +122,6 @@ static bool is_partial(const struct listing_name *n)
         return str_starts(n->name, PARTIAL_PREFIX);
 }
 
-void receiver_partials_remove(struct receiver *r)
-{
-        struct listing names = { .names = NULL };
-
-        if (list_partials(r, &names) == 0) {
-                for (size_t i = 0; i < names.count; i++) {
-                        if (is_partial(names.names[i]))
-                                (void)unlinkat(r->config->partial_fd, names.names[i]->name, 0);
-                }
-        }
-        listing_deinit(&names);
-}
-
 bool receiver_partial_is_in(struct receiver *r, struct receiver_node *n)
 {
         struct listing names = { .names = NULL };

@@ -208,11 +208,12 @@ static int write_data(struct receiver *r, const void *data, size_t size, struct 
         return 0;
 }
 
-/* The bytes of a delta. */
+/* The bytes of a delta: they are what was read of the source for it. */
 static int apply_data(struct receiver *r, const void *data, size_t size, struct err *err)
 {
         struct receiver_content *c = &r->content;
 
+        report_add(r->config->report, REPORT_COPIED_BYTES, size);
         while (size > 0 && !c->is_bad) {
                 size_t used;
                 int code = delta_apply_feed(c->apply, data, size, &used);
@@ -331,8 +332,6 @@ static int take(struct receiver *r, struct err *err)
                 staged_abandon(&c->staged);
                 return receiver_pending_fail(r, c->node, c->pending, is_old_there, err);
         }
-        if (c->is_delta)
-                report_add(r->config->report, REPORT_COPIED_BYTES, c->want->size);
         c->visit.retyped = c->pending->retyped;
         reconcile_tell(&c->visit, c->want, &c->pending->decision);
         return receiver_pending_settle(r, c->node, c->pending, ino, c->want, err);

@@ -290,6 +290,4 @@ void receiver_partials_find(struct receiver *r);
 bool receiver_partial_is_in(struct receiver *r, struct receiver_node *n);
 /* Keep what came of the content under way. */
 void receiver_partial_keep(struct receiver *r);
-/* All is complete: nothing of what was kept is needed any more. */
-void receiver_partials_remove(struct receiver *r);
 void receiver_delta_deinit(struct receiver *r);

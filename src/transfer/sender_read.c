@@ -298,14 +298,16 @@ static int load_root(struct sender *s, struct err *err)
         struct sender_read *r = &s->read;
         const char *failed;
         struct entry e;
-        int code = entry_load_fd(&e, r->dir.fd, MESSAGE_ROOT_NAME, &r->arena, &failed);
+        int code = entry_load_fd(&e, r->dir.fd, "", &r->arena, &failed);
 
+        if (code == 0)
+                limits_fit(s->config->limits, &e, s->config->report, "");
+        e.name = MESSAGE_ROOT_NAME;
         if (code == 0)
                 code = message_check_entry(&e);
         if (code < 0)
                 return err_run(err, code, failed, "the source directory");
         r->dir.dev = e.dev;
-        limits_fit(s->config->limits, &e, s->config->report, "");
         return put_own(s, &e) < 0 ? err_oom(err) : 0;
 }
 

@@ -120,3 +120,15 @@ done
 expect_status 0 far_backup --mount="$tmp/disk" source "$tmp/disk/latest"
 says "far: mounted '$tmp/disk'"
 says "far: unmounted '$tmp/disk'"
+
+# Whoever ends the client does not wait for what a low limit of the rate still keeps back.
+rm -rf parent source/*
+mkdir -m 700 parent
+head -c 20M /dev/urandom >source/large
+"$RSB" --disable-notifications --remote-command="$agent" --bwlimit=10K --compress=never source "far:$to" \
+        >client.out 2>client.err &
+client=$!
+sleep 4
+kill -TERM $client
+timeout 30 tail --pid=$client -f /dev/null || fail "it does not end"
+ended 143

@@ -99,7 +99,7 @@ fi
 echo "-- what makes no sense"
 before=$(find "$parent" -printf '%P %i %n %C@\n' | md5sum)
 for option in --retries= --retries=-1 --retries=x --retries=1.5 --retries=99999999999 --timeout= --timeout=-1 --timeout=x \
-        --timeout=1h --timeout=99999999999 --bwlimit= --bwlimit=-1 --bwlimit=fast --compress=maybe --compress=20 --compress=-1; do
+        --timeout=1h --timeout=99999999999 --bwlimit= --bwlimit=-1 --bwlimit=fast --bwlimit=1B --compress=maybe --compress=20 --compress=-1; do
         expect_status 2 backup $option
         says "${option%%=*}"
         printf '[job]\nsource = %s\ndestination = far:%s\n%s\n' "$source" "$parent/latest" "${option#--}" >"$tmp/config"

@@ -115,3 +115,10 @@ random "$source/gone"
 breaks 'one that goes' 50
 rm "$source/gone"
 ends 'one that goes' 0 5
+
+# A run on the server itself that makes all complete needs no pieces either.
+random "$source/local"
+breaks local 60
+expect_status 0 run_backup -b "$source" "$parent/latest"
+same "$source" "$parent/latest"
+[ -z "$(kept)" ] || fail "local: a piece is left over"

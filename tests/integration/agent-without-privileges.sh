@@ -40,6 +40,23 @@ says_nothing_of warning
 expect_status 1 far_backup source "$tmp/parent/latest"
 says 'Permission denied'
 
+# A directory that its owner may not write goes like any other: when it is gone, and when a file has its name.
+for successor in none file; do
+        mkdir -p source/readonly/sub source/closed/sub
+        touch source/readonly/sub/x source/closed/sub/x
+        chmod 555 source/readonly source/readonly/sub
+        chmod 0 source/closed
+        expect_status 0 far_backup --no-sudo source "$tmp/user/latest"
+        chmod 755 source/readonly source/readonly/sub source/closed
+        rm -r source/readonly source/closed
+        [ "$successor" = none ] || echo x | tee source/readonly >source/closed
+        expect_status 0 far_backup --no-sudo source "$tmp/user/latest"
+        says_nothing_of warning
+        find user/latest -name '.rsync-system-backup*' | grep . && fail "a temporary is left"
+        [ "$(ls source | grep -v device)" = "$(ls user/latest)" ] || fail "it holds $(ls user/latest)"
+        rm -f source/readonly source/closed
+done
+
 # The client cannot read everything.
 start_far
 echo secret >source/secret

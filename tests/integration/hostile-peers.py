@@ -115,7 +115,7 @@ class Peer:
     """One end of a conversation."""
 
     def __init__(self, fd_in, fd_out, patience_s=PATIENCE_S):
-        self.patience_s = patience_s
+        self.patience_s, self.until = patience_s, 0
         self.fd_in, self.fd_out, self.unread, self.body = fd_in, fd_out, b"", b""
         self.has_hello = False
 
@@ -145,9 +145,8 @@ class Peer:
         self.unread += data
 
     def need(self, size):
-        until = time.time() + self.patience_s
         while len(self.unread) < size:
-            if not select.select([self.fd_in], [], [], max(0, until - time.time()))[0]:
+            if not select.select([self.fd_in], [], [], max(0, self.until - time.time()))[0]:
                 raise TimeoutError
             self.fill()
 
@@ -157,7 +156,8 @@ class Peer:
         return data
 
     def hear(self):
-        """The next message that is no news, as its type and payload."""
+        """The next message that is no news, as its type and payload. News alone do not keep us waiting."""
+        self.until = time.time() + self.patience_s
         if not self.has_hello:
             self.take(len(MAGIC) + 8)
             self.take(self.take(1)[0])
