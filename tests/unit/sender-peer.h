@@ -92,8 +92,8 @@ static void *send_all(void *context)
         struct side *side = context;
         struct sender_config config = side->config;
         struct report *report;
-        struct filter *filter;
-        struct source *source;
+        struct filter *filter = NULL;
+        struct source *source = NULL;
         int r;
 
         if (side->is_somebody)
