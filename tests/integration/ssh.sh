@@ -57,15 +57,11 @@ new_key() {
         ssh-keygen -q -t "${2:-ed25519}" -N "${3:-}" -C '' -f "$1"
 }
 
-# It goes into the background by itself, when it listens.
-start_sshd() {
+# write_sshd_config NAME [LINE...]: for $port.
+write_sshd_config() {
         local name=$1
         shift
 
-        port=$(free_port)
-        pid_file=$tmp/$name.pid
-        [ -f "$keys/host-$name" ] || new_key "$keys/host-$name"
-        touch "$tmp/$name.authorized"
         {
                 printf '%s\n' "$@"
                 cat <<END
@@ -84,11 +80,31 @@ MaxStartups 100
 Subsystem sftp internal-sftp
 END
         } >"$tmp/$name.conf"
+}
+
+# It goes into the background by itself, when it listens. Somebody may have taken the port that was free a moment ago, be it
+# for one of both addresses.
+start_sshd() {
+        local name=$1 attempt
+
+        pid_file=$tmp/$name.pid
+        [ -f "$keys/host-$name" ] || new_key "$keys/host-$name"
+        touch "$tmp/$name.authorized"
         if is_root; then
                 mkdir -p /run/sshd
         fi
-        "$sshd" -f "$tmp/$name.conf" -E "$tmp/$name.log" || fail "sshd does not start: $(cat "$tmp/$name.log")"
-        sshd_files+=("$pid_file")
+        for attempt in $(seq 10); do
+                port=$(free_port)
+                write_sshd_config "$@"
+                if "$sshd" -f "$tmp/$name.conf" -E "$tmp/$name.log" && ! grep -q 'failed: Address already in use' "$tmp/$name.log"; then
+                        sshd_files+=("$pid_file")
+                        return
+                fi
+                grep -q 'failed: Address already in use' "$tmp/$name.log" || fail "sshd does not start: $(cat "$tmp/$name.log")"
+                [ ! -f "$pid_file" ] || kill "$(cat "$pid_file")" 2>/dev/null || true
+                rm -f "$pid_file" "$tmp/$name.log"
+        done
+        fail "sshd finds no free port in $attempt attempts"
 }
 
 # known NAME [FILE]: a line for the server at $port.
