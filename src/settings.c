@@ -172,22 +172,20 @@ static int set_compress(struct settings *s, unsigned which, const char *value, s
 {
         struct settings_link *l = &s->link;
         unsigned level = 0;
-        bool yes;
+        bool is_level = quantity_number(value, COMPRESS_LEVEL_MAX, &level) == 0 && level > 0, yes;
 
         (void)which;
-        if (quantity_number(value, COMPRESS_LEVEL_MAX, &level) == 0 && level > 0)
+        if (is_level || strcasecmp(value, "always") == 0)
                 l->compress = SETTINGS_COMPRESS_ALWAYS;
         else if (strcasecmp(value, "auto") == 0)
                 l->compress = SETTINGS_COMPRESS_AUTO;
-        else if (strcasecmp(value, "always") == 0)
-                l->compress = SETTINGS_COMPRESS_ALWAYS;
         else if (strcasecmp(value, "never") == 0)
                 l->compress = SETTINGS_COMPRESS_NEVER;
         else if (ini_bool(value, &yes) == 0)
                 l->compress = yes ? SETTINGS_COMPRESS_ALWAYS : SETTINGS_COMPRESS_NEVER;
         else
                 return refuse_value(err, value, "is neither auto, always, never nor a level from 1 to 19");
-        l->compress_level = level;
+        l->compress_level = is_level ? level : 0;
         return 0;
 }
 
