@@ -130,18 +130,25 @@ lost_at() {
         shift 2
 
         echo "-- the client is gone at $what"
-        change
-        plan
-        rm -f "$tmp/agent.pid"
-        "$PYTHON" "$here/stop-when.py" "$tmp/agent.pid" "$pattern" &
-        first=$!
-        start "$@"
-        wait $first || fail "it does not come to $what: $(cat "$tmp/err")"
-        kill -KILL $client
-        wait $client 2>/dev/null || true
-        sleep 0.5
-        kill -CONT "$(cat "$tmp/agent.pid")"
-        heals
+        # It may be over before anybody has seen it.
+        for _ in $(seq 4); do
+                change
+                plan
+                rm -f "$tmp/agent.pid"
+                "$PYTHON" "$here/stop-when.py" "$tmp/agent.pid" "$pattern" &
+                first=$!
+                start "$@"
+                if wait $first; then
+                        kill -KILL $client
+                        wait $client 2>/dev/null || true
+                        sleep 0.5
+                        kill -CONT "$(cat "$tmp/agent.pid")"
+                        heals
+                        return
+                fi
+                wait $client || fail "it does not end well: $(cat "$tmp/err")"
+        done
+        fail "it does not come to $what: $(cat "$tmp/err")"
 }
 
 for i in $(seq 3); do
