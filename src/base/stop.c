@@ -101,7 +101,7 @@ int stop_check(struct err *err)
 
 /* ---- waiting ---- */
 
-static uint64_t now_us(void)
+uint64_t stop_now_us(void)
 {
         struct timespec now = { .tv_sec = 0 };
 
@@ -111,13 +111,13 @@ static uint64_t now_us(void)
 
 uint64_t stop_deadline_us(unsigned timeout_s)
 {
-        return timeout_s > 0 ? now_us() + (uint64_t)timeout_s * 1000000 : 0;
+        return timeout_s > 0 ? stop_now_us() + (uint64_t)timeout_s * 1000000 : 0;
 }
 
 /* Rounded up, or it would be asked again and again in the last millisecond. */
 int stop_left_ms(uint64_t deadline_us)
 {
-        uint64_t now = now_us(), left;
+        uint64_t now = stop_now_us(), left;
 
         if (deadline_us == 0)
                 return -1;

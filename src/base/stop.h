@@ -30,6 +30,9 @@ void stop_request(const char *who);
 /* The signal that asked for it, 0 if none. */
 int stop_signal(void);
 
+/* Microseconds of CLOCK_MONOTONIC. */
+uint64_t stop_now_us(void);
+
 /* When @timeout_s seconds from now are over: microseconds of CLOCK_MONOTONIC; 0, never, for a timeout of 0. */
 uint64_t stop_deadline_us(unsigned timeout_s);
 

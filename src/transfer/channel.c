@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
         READ_SIZE = 256 * 1024,
@@ -37,14 +36,6 @@ struct channel {
         void *idle_context;
         uint64_t idled_us, idle_bytes; /* put in by it */
 };
-
-static uint64_t now_us(void)
-{
-        struct timespec now = { .tv_sec = 0 };
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static int set_nonblocking(int fd)
 {
@@ -69,8 +60,8 @@ int channel_new(struct channel **ret, const struct channel_config *config, struc
         if (set_nonblocking(config->in_fd) < 0 || set_nonblocking(config->out_fd) < 0)
                 return err_run(err, -errno, "prepare the connection to the", config->peer);
         wire_compress(c->wire, !config->never_compress);
-        bucket_init(&c->in_bucket, config->rate, now_us());
-        bucket_init(&c->out_bucket, config->rate, now_us());
+        bucket_init(&c->in_bucket, config->rate, stop_now_us());
+        bucket_init(&c->out_bucket, config->rate, stop_now_us());
         *ret = TAKE(c);
         return 0;
 }
@@ -94,8 +85,8 @@ void channel_outlive_stop(struct channel *c)
 {
         c->outlives_stop = true;
         c->config.rate = 0;
-        bucket_init(&c->in_bucket, 0, now_us());
-        bucket_init(&c->out_bucket, 0, now_us());
+        bucket_init(&c->in_bucket, 0, stop_now_us());
+        bucket_init(&c->out_bucket, 0, stop_now_us());
 }
 
 void channel_while_waiting(struct channel *c, void (*idle)(void *context), void *context)
@@ -150,7 +141,7 @@ static int write_some(struct channel *c, struct err *err)
         const void *data = wire_output(c->wire, &size);
         ssize_t n;
 
-        size = bucket_allows(&c->out_bucket, size, now_us());
+        size = bucket_allows(&c->out_bucket, size, stop_now_us());
         if (size == 0)
                 return 0;
         n = send(c->config.out_fd, data, size, MSG_NOSIGNAL);
@@ -171,7 +162,7 @@ static int write_some(struct channel *c, struct err *err)
 
 static int read_some(struct channel *c, struct err *err)
 {
-        size_t size = bucket_allows(&c->in_bucket, READ_SIZE, now_us());
+        size_t size = bucket_allows(&c->in_bucket, READ_SIZE, stop_now_us());
         ssize_t n;
 
         if (size == 0)
@@ -197,11 +188,11 @@ static int pause_ms(struct channel *c, struct pollfd *in, struct pollfd *out)
 {
         uint64_t least_us = UINT64_MAX;
 
-        if (in->fd >= 0 && bucket_allows(&c->in_bucket, READ_SIZE, now_us()) == 0) {
+        if (in->fd >= 0 && bucket_allows(&c->in_bucket, READ_SIZE, stop_now_us()) == 0) {
                 in->fd = -1;
                 least_us = bucket_wait_us(&c->in_bucket);
         }
-        if (out->fd >= 0 && bucket_allows(&c->out_bucket, unsent(c), now_us()) == 0) {
+        if (out->fd >= 0 && bucket_allows(&c->out_bucket, unsent(c), stop_now_us()) == 0) {
                 out->fd = -1;
                 if (bucket_wait_us(&c->out_bucket) < least_us)
                         least_us = bucket_wait_us(&c->out_bucket);
@@ -219,9 +210,9 @@ static int idle(struct channel *c, struct err *err)
         size_t before;
         int r;
 
-        if (!c->idle || now_us() - c->idled_us < (uint64_t)IDLE_EVERY_MS * 1000)
+        if (!c->idle || stop_now_us() - c->idled_us < (uint64_t)IDLE_EVERY_MS * 1000)
                 return 0;
-        c->idled_us = now_us();
+        c->idled_us = stop_now_us();
         r = wire_flush(c->wire, err);
         if (r < 0)
                 return r;

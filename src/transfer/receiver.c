@@ -24,7 +24,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <time.h>
 
 enum {
         TICK_US = 200000,
@@ -47,17 +46,9 @@ int receiver_send(struct receiver *r, enum message_type type, uint64_t number, s
         return wire_end(w, err);
 }
 
-static uint64_t now_us(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int receiver_breathe(struct receiver *r, struct err *err)
 {
-        uint64_t now = now_us();
+        uint64_t now = stop_now_us();
 
         if (now - r->ticked_us >= TICK_US) {
                 r->ticked_us = now;
@@ -74,7 +65,7 @@ static void tick(void *context)
         struct receiver *r = context;
         ERR_LOCAL(err);
 
-        r->ticked_us = now_us();
+        r->ticked_us = stop_now_us();
         if (r->config->tick)
                 r->config->tick(r->config->tick_context);
         if (channel_push(r->config->channel, &err) < 0)
@@ -123,7 +114,7 @@ static int parse_directory(struct receiver *r, struct unpack *u, struct director
                 return err_oom(err);
         if (!unpack_end(u) || !entry_is_dir(&ret->entry))
                 return receiver_refuse(err, "a directory that makes no sense");
-        receiver_fit(r, &ret->entry, &place);
+        receiver_fit(&ret->entry, &place);
         return 0;
 }
 

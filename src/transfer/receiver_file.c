@@ -158,7 +158,7 @@ int receiver_on_file(struct receiver *r, struct unpack *u, struct err *err)
         code = find_asker(r, number, index, err);
         if (code < 0)
                 return code;
-        receiver_fit(r, c->want, &place);
+        receiver_fit(c->want, &place);
         c->index = (uint32_t)index;
         c->is_active = true;
         c->is_dropped = !c->pending;

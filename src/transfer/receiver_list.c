@@ -13,9 +13,8 @@
 
 #include <errno.h>
 
-void receiver_fit(struct receiver *r, struct entry *e, const struct message_place *place)
+void receiver_fit(struct entry *e, const struct message_place *place)
 {
-        (void)r;
         e->blocks = e->size / 512 + 1;
         /* What transfer/reconcile asks of it: is it before the reference time, which stands for COMPARE here? */
         e->ctime = (struct timespec){ .tv_sec = place->flags & MESSAGE_COMPARE ? 1 : 0 };
@@ -30,7 +29,7 @@ int receiver_entry_at(struct receiver *r, struct receiver_node *n, size_t offset
                 return err_oom(err);
         if (u.broken)
                 return receiver_refuse(err, "a listing that makes no sense");
-        receiver_fit(r, ret, ret_place);
+        receiver_fit(ret, ret_place);
         *ret_end = (size_t)((const char *)u.data - n->listing.data);
         return 0;
 }

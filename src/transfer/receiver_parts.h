@@ -229,7 +229,7 @@ int receiver_empty(struct receiver *r, struct receiver_node *n, struct err *err)
 int receiver_entry_at(struct receiver *r, struct receiver_node *n, size_t offset, struct entry *ret,
                       struct message_place *ret_place, size_t *ret_end, struct err *err);
 /* Take what is peculiar to the wire into the entry. */
-void receiver_fit(struct receiver *r, struct entry *e, const struct message_place *place);
+void receiver_fit(struct entry *e, const struct message_place *place);
 
 /* ---- receiver_wait.c ---- */
 

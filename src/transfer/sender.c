@@ -26,17 +26,8 @@
 #include "transfer/sender_parts.h"
 #include "transfer/sum.h"
 
-#include <time.h>
 
 enum { LOOK_US = 2000, TICK_US = 200000 };
-
-static uint64_t now_us(void)
-{
-        struct timespec now = { .tv_sec = 0 };
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- messages ---- */
 
@@ -69,7 +60,7 @@ static int take_messages(struct sender *s, bool wait, struct err *err)
 static int look_around(struct sender *s, struct err *err)
 {
         const struct sender_config *c = s->config;
-        uint64_t now = now_us();
+        uint64_t now = stop_now_us();
         int r;
 
         if (now - s->looked_us < LOOK_US)
@@ -81,7 +72,7 @@ static int look_around(struct sender *s, struct err *err)
         r = stop_check(err);
         if (r == 0)
                 r = take_messages(s, false, err);
-        s->looked_us = now_us();
+        s->looked_us = stop_now_us();
         return r;
 }
 
