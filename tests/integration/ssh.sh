@@ -39,8 +39,8 @@ stop_sshds() {
         local file pid
 
         for file in "${sshd_files[@]}"; do
-                [ -f "$file" ] || continue
-                pid=$(cat "$file")
+                # One that was told to end takes its file away, also when it is listed twice.
+                pid=$(cat "$file" 2>/dev/null) || continue
                 # Its sessions have process groups of their own; they end when their connection does.
                 kill -CONT "$pid" 2>/dev/null || true
                 kill "$pid" 2>/dev/null || true
