@@ -184,25 +184,9 @@ static int open_removed(const struct visit *v, const char *name)
         return fd_open_unmounted_at(v->to.fd, name, O_DIRECTORY);
 }
 
-static int run_crew(struct update *u, int fd, struct visit_task *task, struct err *err)
-{
-        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = visit_forget };
-        const struct update_config *c = u->config;
-
-        return crew_run(&(struct crew_config){ .ops = &ops,
-                                               .context = u,
-                                               .root_fds = { -1, fd },
-                                               .root_data = task,
-                                               .access[CREW_TO] = c->limits->privileged || c->dry_run
-                                                                          ? CREW_ACCESS_AS_IT_IS
-                                                                          : CREW_ACCESS_TAKEN,
-                                               .tick = c->tick,
-                                               .tick_context = c->tick_context },
-                        err);
-}
-
 int discard_at_once(struct visit *v, const char *name, const char *former, struct err *err)
 {
+        static const struct crew_ops ops = { .visit = on_visit, .finish = on_finish, .forget = visit_forget };
         _cleanup_(freep) char *shown = path_join(buf_text(&v->path), former ? former : name);
         _cleanup_(fd_closep) int fd = open_removed(v, name);
         struct visit_task *task = calloc(1, sizeof(*task));
@@ -221,6 +205,6 @@ int discard_at_once(struct visit *v, const char *name, const char *former, struc
         task->remove = true;
         u.add = NULL;
         u.below = shown;
-        r = run_crew(&u, fd, task, err);
+        r = visit_run_crew(&u, &ops, (const int[CREW_TREES]){ -1, fd }, task, err);
         return r < 0 ? r : remove_emptied(&gone, v->to.fd, name, err);
 }

@@ -210,16 +210,7 @@ static int run_once(struct update *u, struct err *err)
         if (!data)
                 return err_oom(err);
         *data = root;
-        return crew_run(&(struct crew_config){ .ops = &ops,
-                                               .context = u,
-                                               .root_fds = { source_root_fd(c->source), c->to_fd },
-                                               .root_data = data,
-                                               .access[CREW_TO] = c->limits->privileged || c->dry_run
-                                                                          ? CREW_ACCESS_AS_IT_IS
-                                                                          : CREW_ACCESS_TAKEN,
-                                               .tick = c->tick,
-                                               .tick_context = c->tick_context },
-                        err);
+        return visit_run_crew(u, &ops, (const int[CREW_TREES]){ source_root_fd(c->source), c->to_fd }, data, err);
 }
 
 int update_run(const struct update_config *config, struct err *err)

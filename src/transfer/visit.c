@@ -95,6 +95,22 @@ void visit_tell(struct visit *v, enum report_verb verb, const struct entry *e, u
         report_change(v->update->config->report, verb, v->to.path, e->name, entry_is_dir(e), why);
 }
 
+int visit_run_crew(struct update *u, const struct crew_ops *ops, const int fds[CREW_TREES], struct visit_task *task,
+                   struct err *err)
+{
+        const struct update_config *c = u->config;
+        bool as_it_is = c->limits->privileged || c->dry_run;
+
+        return crew_run(&(struct crew_config){ .ops = ops,
+                                               .context = u,
+                                               .root_fds = { fds[CREW_FROM], fds[CREW_TO] },
+                                               .root_data = task,
+                                               .access[CREW_TO] = as_it_is ? CREW_ACCESS_AS_IT_IS : CREW_ACCESS_TAKEN,
+                                               .tick = c->tick,
+                                               .tick_context = c->tick_context },
+                        err);
+}
+
 int visit_check(struct visit *v, struct err *err)
 {
         return v->worker ? crew_check(v->worker, err) : stop_check(err);

@@ -80,6 +80,10 @@ struct visit {
 int visit_init(struct visit *v, struct crew_worker *w, struct crew_dir *d, struct err *err);
 void visit_deinit(struct visit *v);
 
+/* Have a crew do @ops below @fds, beginning with @task (malloc'd, taken). As crew_run(). */
+int visit_run_crew(struct update *u, const struct crew_ops *ops, const int fds[CREW_TREES], struct visit_task *task,
+                   struct err *err);
+
 /* Ask between entries whether to end, as crew_check(). */
 int visit_check(struct visit *v, struct err *err);
 
