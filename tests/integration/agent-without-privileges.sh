@@ -53,7 +53,7 @@ for successor in none file; do
         expect_status 0 far_backup --no-sudo source "$tmp/user/latest"
         says_nothing_of warning
         find user/latest -name '.rsync-system-backup*' | grep . && fail "a temporary is left"
-        [ "$(ls source | grep -v device)" = "$(ls user/latest)" ] || fail "it holds $(ls user/latest)"
+        [ "$(ls --ignore=device source)" = "$(ls user/latest)" ] || fail "it holds $(ls user/latest)"
         rm -f source/readonly source/closed
 done
 
