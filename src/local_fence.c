@@ -8,6 +8,7 @@
 #include "local_checks.h"
 #include "options.h"
 #include "rotate/names.h"
+#include "storage/fstab.h"
 
 #include <errno.h>
 
@@ -90,6 +91,23 @@ static int check_disk(const struct local_fence *f, const struct options *o, cons
         return 0;
 }
 
+/*
+ * A mount point of one's own is no reason to unlock another disk. What an entry names that lies in the encrypted device
+ * can be told only when that is unlocked: then this is asked again, and what was unlocked is locked again.
+ */
+static int check_crypto(const struct local_fence *f, const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX], point[SHOWN_MAX], directory[SHOWN_MAX];
+        int r = o->crypto ? fstab_find_mapping(o->mount, o->crypto, err) : FSTAB_MAPPING_RIGHT;
+
+        if (r != FSTAB_MAPPING_OTHER)
+                return r < 0 ? r : 0;
+        err_runf(err, -EPERM,
+                 "unlocking '%s', which is not what fstab has for '%s', is refused: this agent is restricted to '%s'",
+                 show(o->crypto, shown), show(o->mount, point), show(f->directory, directory));
+        return err_hint(err, "see --restrict in rsync-system-backup(8)");
+}
+
 int local_fence_check(const struct local_fence *f, const struct options *o, const char *parent, const char *latest,
                       struct err *err)
 {
@@ -108,7 +126,9 @@ int local_fence_check(const struct local_fence *f, const struct options *o, cons
         r = is_taken(latest) ? 1 : holds_taken(below);
         if (r < 0)
                 return err_oom(err);
-        return r > 0 ? refuse(f, "a part of another destination,", o->destination.path, err) : 0;
+        if (r > 0)
+                return refuse(f, "a part of another destination,", o->destination.path, err);
+        return check_crypto(f, o, err);
 }
 
 int local_fence_check_fd(const struct local_fence *f, int fd, const char *path, struct err *err)

@@ -4,7 +4,7 @@
  * touched, nor by exchanging a directory meanwhile, since what was opened is looked at again from within.
  *
  * A destination is nothing that belongs to another one: no snapshot's name and none of this program's own is in its
- * path below DIR. What is mounted lies at DIR, above or below it; what is unlocked is for what is mounted.
+ * path below DIR. What is mounted lies at DIR, above or below it; what is unlocked is what fstab has there.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct local_fence {
 
 /*
  * Does the request stay inside, as far as names tell? @parent is the destination's, resolved, and @latest its name.
- * Nothing is touched. Return 0 or a negative errno with @err filled.
+ * Nothing is touched; when the disk is open more can be told. Return 0 or a negative errno with @err filled.
  */
 int local_fence_check(const struct local_fence *f, const struct options *o, const char *parent, const char *latest,
                       struct err *err);

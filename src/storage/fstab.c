@@ -328,6 +328,72 @@ int fstab_check(const char *point, struct err *err)
         return r < 0 ? r : 0;
 }
 
+/* Names that udev gives to what is in a mapping, which are not there before it is. */
+static bool may_be_inside(struct libmnt_fs *fs)
+{
+        const char *source = mnt_fs_get_source(fs);
+
+        return mnt_fs_get_tag(fs, NULL, NULL) == 0 || (source && str_starts(source, "/dev/disk/"));
+}
+
+static enum fstab_mapping compare_mapping(const struct origin *origin, const char *mapping)
+{
+        const char *source = mnt_fs_get_source(origin->fs);
+        struct stat st;
+
+        if (source && str_equal(source, mapping))
+                return FSTAB_MAPPING_RIGHT;
+        if (origin->kind == ORIGIN_MISSING && may_be_inside(origin->fs))
+                return FSTAB_MAPPING_UNKNOWN;
+        if (origin->kind == ORIGIN_DEVICE && stat(mapping, &st) == 0 && st.st_rdev == origin->st.st_rdev)
+                return FSTAB_MAPPING_RIGHT;
+        return FSTAB_MAPPING_OTHER;
+}
+
+/* The best of all entries for @point: which of them will be there is known when it is unlocked. */
+static int find_best_mapping(const struct table *table, const char *point, const char *mapping, struct err *err)
+{
+        struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        enum fstab_mapping best = FSTAB_MAPPING_OTHER;
+        struct libmnt_fs *fs;
+        bool found = false;
+
+        if (!iter)
+                return err_oom(err);
+        while (mnt_table_next_fs(table->entries, iter, &fs) == 0) {
+                enum fstab_mapping mapped;
+                struct origin origin;
+
+                if (!is_for(fs, point, table->cache))
+                        continue;
+                origin_find(&origin, fs, table->cache);
+                mapped = compare_mapping(&origin, mapping);
+                best = mapped > best ? mapped : best;
+                found = true;
+        }
+        mnt_free_iter(iter);
+        return found ? (int)best : fail_no_entry(table, point, err);
+}
+
+int fstab_find_mapping(const char *point, const char *name, struct err *err)
+{
+        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(mount_deinit) struct mount m = { .line = NULL };
+        _cleanup_(freep) char *mapping = path_join("/dev/mapper", name);
+        struct origin origin;
+        int r = mapping ? table_read(&table, err) : err_oom(err);
+
+        if (r == 0)
+                r = mounted_find(&m, point, err);
+        if (r > 0) {
+                r = table_choose(&table, point, &m, &origin, err);
+                if (r > 0)
+                        return compare_mapping(&origin, mapping);
+        }
+        /* What else is mounted there fstab_mount() will not take for the entry's. */
+        return r < 0 ? r : find_best_mapping(&table, point, mapping, err);
+}
+
 int fstab_mount(const char *point, bool read_only, struct err *err)
 {
         _cleanup_(table_deinit) struct table table = { .entries = NULL };

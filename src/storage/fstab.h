@@ -21,8 +21,20 @@ enum fstab_outcome {
         FSTAB_ALREADY, /* it was, or somebody was faster */
 };
 
+enum fstab_mapping {
+        FSTAB_MAPPING_OTHER,
+        FSTAB_MAPPING_UNKNOWN, /* only once it is unlocked: the entry names what is in it (UUID=, LABEL=) */
+        FSTAB_MAPPING_RIGHT,
+};
+
 /* Is there an entry for @point? Return 0, or a negative errno with @err filled, of kind ERR_USAGE: there is none. */
 int fstab_check(const char *point, struct err *err);
+
+/*
+ * Does on @point belong what is in the mapping @name, /dev/mapper/NAME? Something that is mounted there decides. Return
+ * an fstab_mapping, or a negative errno with @err filled, of kind ERR_USAGE when there is no entry for @point.
+ */
+int fstab_find_mapping(const char *point, const char *name, struct err *err);
 
 /*
  * Mount what belongs on @point; @read_only in addition to what its entry says. Of several entries for one mount point,

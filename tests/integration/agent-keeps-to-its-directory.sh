@@ -94,6 +94,22 @@ escapes "$fence/laptop/latest" --mount="$fence/../../outside"
 expect_status 2 far_backup --mount="$fence/laptop" source "$fence/laptop/latest"
 says_nothing_of restricted
 says fstab
+# The encrypted disk is the one that fstab has on the mount point. Where it names what is in it (UUID=), that shows later.
+restrict "--restrict=$fence"
+sed -i "2i export LIBMOUNT_FSTAB='$tmp/fstab'" "$tmp/restricted"
+disk=(--crypto=rsb-disk "--mount=$fence/laptop")
+for spec in /dev/mapper/other /dev/mapper/rsb-disk2 /dev/rsb-disk tmpfs; do
+        echo "$spec $fence/laptop auto noauto 0 0" >fstab
+        escapes "$fence/laptop/latest" "${disk[@]}"
+        says "unlocking 'rsb-disk', which is not what fstab has for '$fence/laptop', is refused"
+done
+for spec in /dev/mapper/rsb-disk UUID=11111111-2222-4333-8444-555555555555 LABEL=rsb-no-such-label; do
+        echo "$spec $fence/laptop auto noauto 0 0" >fstab
+        expect_status 2 far_backup "${disk[@]}" source "$fence/laptop/latest"
+        says_nothing_of restricted
+        says crypttab
+done
+restrict "--restrict=$fence"
 
 # A parent that is exchanged for a symlink while it is opened leads nowhere either.
 mkdir "$fence/swap"

@@ -216,7 +216,27 @@ a_restricted_one() {
         is_closed
         open_by_hand
         [ -z "$(ls -A $point/other)" ] || fail "it followed the symlink"
+        inside=$(uuid_of /dev/mapper/backups)
         close_by_hand
+
+        # Of two encrypted disks it is the one that fstab has on the mount point.
+        luks_format /dev/ubdb secret
+        echo "other UUID=$(uuid_of /dev/ubdb) $key luks,noauto" >>/etc/crypttab
+        other=(--crypto=other "--mount=$point")
+        refused "unlocking 'other'," "${other[@]}" "$parent/latest"
+        # By what is in it that shows only when it is unlocked, and then another one is locked again.
+        echo "UUID=$inside $point auto noauto,nofail,noatime 0 0" >/etc/fstab
+        expect_status 0 run_backup "${job[@]}" "$source" "far:$parent/latest"
+        is_closed
+        expect_status 1 run_backup "${other[@]}" "$source" "far:$parent/latest"
+        says 'is the disk plugged in'
+        is_closed
+        ! is_unlocked other || fail "the other disk is still unlocked"
+        unlock /dev/ubda secret backups
+        expect_status 1 run_backup "${other[@]}" "$source" "far:$parent/latest"
+        says "unlocking 'other', which is not what fstab has for '$point', is refused"
+        ! grep -q "unlocked 'other'" "$tmp/err" || fail "it was unlocked: $(cat "$tmp/err")"
+        cryptsetup close backups
 
         restrict --restrict=/mnt/elsewhere
         refused 'the mount point' "${job[@]}" "$parent/latest"
