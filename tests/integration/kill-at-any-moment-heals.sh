@@ -42,6 +42,9 @@ are_whole() {
         done
 }
 
+# The agent has a thread of its own for each call that may take long.
+[ "${RSB_OVER:-}" = ssh ] && syncs=1 || syncs=2
+
 # Each stage: its name, a path, a call that it makes there, and how often at least (in one thread).
 own=$parent/.rsync-system-backup
 stages=(
@@ -56,7 +59,7 @@ stages=(
         "replace|$parent/latest/sure|renameat|8"
         "delete|$parent/latest/sure|unlinkat|8"
         "end|$own|renameat|2"
-        "sync||syncfs|2"
+        "sync||syncfs|$syncs"
         "snapshot|$own.new|mkdirat|7"
         "snapshot|$own.new/sure|linkat|24"
         "snapshot|$own.new/sure|utimensat|1"
