@@ -149,6 +149,7 @@ static int on_update(struct agent *a, const struct wire_message *m, struct err *
                 .machine = u.machine, .path = u.source, .filesystem = u.filesystem, .now = u.now
         };
         from.again = u.flags & REQUEST_AGAIN;
+        from.imagined = u.flags & REQUEST_IMAGINE;
         a->in_exchange = true;
         channel_while_waiting(a->channel, agent_tick, a);
         r = local_receive(a->destination, &from, &said);

@@ -185,9 +185,15 @@ static void far_explain_full(struct destination *d, struct err *err)
         struct far *f = far_of(d);
         struct wire_message m;
         struct err said = *err;
+        ERR_LOCAL(minor);
         int r;
 
         if (f->is_broken || !f->remote)
+                return;
+        /* What is still to come only the two together can tell. */
+        if (f->was_prepared && d->config->options->backup && far_imagine_transfer(f, &minor) < 0)
+                err_drop(&minor, "the message of the full disk does without it");
+        if (f->is_broken || stop_requested())
                 return;
         err_drop(err, "the answer is the same and more");
         r = far_ask(f, request_put_error(far_begin(f, MESSAGE_EXPLAIN), &said), &m, err);

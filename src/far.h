@@ -96,3 +96,6 @@ int far_find_avoided(const struct far *f, struct source_avoid *ret, struct err *
 /* ---- far_transfer.c ---- */
 
 int far_transfer(struct destination *d, struct err *err);
+
+/* Let the agent find out, by an exchange that changes nothing, what room a transfer would take. Not begun anew. */
+int far_imagine_transfer(struct far *f, struct err *err);

@@ -25,7 +25,7 @@ struct exchange {
         struct err said;  /* or of an ERROR */
 };
 
-static int ask_update(struct exchange *x, const struct origin *o, bool again, struct err *err)
+static int ask_update(struct exchange *x, const struct origin *o, unsigned flags, struct err *err)
 {
         struct far *f = x->far;
         char machine[IDENTITY_SIZE], filesystem[IDENTITY_SIZE];
@@ -33,7 +33,7 @@ static int ask_update(struct exchange *x, const struct origin *o, bool again, st
                                                .source = f->d.config->options->source,
                                                .filesystem = filesystem,
                                                .now = o->now,
-                                               .flags = again ? REQUEST_AGAIN : 0 };
+                                               .flags = flags };
         struct wire_message m;
         struct unpack u;
         int r;
@@ -83,13 +83,13 @@ static int send_all(struct exchange *x, struct err *err)
         return r;
 }
 
-/* Return 0, AGAIN, or a negative errno with @err filled. */
-static int exchange(struct far *f, const struct origin *o, bool again, struct err *err)
+/* @flags are request_update_flag bits. Return 0, AGAIN, or a negative errno with @err filled. */
+static int exchange(struct far *f, const struct origin *o, unsigned flags, struct report *report, struct err *err)
 {
         struct exchange x = { .far = f,
                               .config = { .channel = remote_channel(f->remote),
                                           .source = o->source,
-                                          .report = f->d.config->report,
+                                          .report = report,
                                           .other = on_other,
                                           .context = &x,
                                           .tick = far_tick,
@@ -97,8 +97,8 @@ static int exchange(struct far *f, const struct origin *o, bool again, struct er
         int r;
 
         x.config.limits = &x.limits;
-        report_restart(x.config.report);
-        r = ask_update(&x, o, again, err);
+        report_restart(report);
+        r = ask_update(&x, o, flags, err);
         if (r == 0)
                 r = send_all(&x, err);
         if (x.said.kind == ERR_NONE)
@@ -117,12 +117,29 @@ static int transfer_once(struct far *f, void *context, struct err *err)
         if (r == 0)
                 r = origin_open(&origin, f->d.config, f->d.config->report, err);
         if (r == 0)
-                r = exchange(f, &origin, false, err);
+                r = exchange(f, &origin, 0, f->d.config->report, err);
         /* Once more, when a group of hard links had to move on the way, for the names that were before. */
         while (r == AGAIN)
-                r = exchange(f, &origin, true, err);
+                r = exchange(f, &origin, REQUEST_AGAIN, f->d.config->report, err);
         fd_close(origin.avoid.parent_fd);
         return r;
+}
+
+int far_imagine_transfer(struct far *f, struct err *err)
+{
+        const struct report_config config = { .is_imagined = true };
+        _cleanup_(origin_close) struct origin origin = ORIGIN_NONE;
+        _cleanup_(report_freep) struct report *report = NULL;
+        int r = report_new(&report, &config, err);
+
+        if (r == 0)
+                r = far_find_avoided(f, &origin.avoid, err);
+        if (r == 0)
+                r = origin_open(&origin, f->d.config, report, err);
+        if (r == 0)
+                r = exchange(f, &origin, REQUEST_IMAGINE, report, err);
+        fd_close(origin.avoid.parent_fd);
+        return r < 0 ? r : 0;
 }
 
 static void tell_bytes(const struct far *f)

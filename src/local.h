@@ -15,6 +15,13 @@ struct links;
 struct report;
 struct wire_message;
 
+/* What a transfer would take. */
+struct local_need {
+        bool is_known;
+        uint64_t bytes, nodes;
+        uint64_t latest_bytes; /* of `latest` then */
+};
+
 struct local {
         struct destination d; /* first */
         int machine_lock;     /* from before anything is unlocked until all is locked again; -1 */
@@ -26,6 +33,7 @@ struct local {
         bool was_running;    /* the run before this one was cut off */
         bool room_comes;     /* snapshots were removed whose room is not free yet */
         struct links *links; /* of a transfer from elsewhere that is to be done once more, or NULL */
+        struct local_need need; /* of a transfer from elsewhere, when it was asked for */
 };
 
 static inline struct local *local_of(struct destination *d)
@@ -69,7 +77,8 @@ enum { LOCAL_RECEIVE_AGAIN = 1 };
 struct local_receive {
         struct channel *channel;
         struct local_origin origin;
-        bool again; /* this is the second time */
+        bool again;    /* this is the second time */
+        bool imagined; /* change nothing, and find the need */
         /* A message that is none of the exchange, see struct receiver_config. */
         int (*other)(void *context, const struct wire_message *m, struct err *err);
         void *context;
@@ -81,6 +90,9 @@ int local_receive(struct destination *d, const struct local_receive *r, struct e
 int local_transfer(struct destination *d, struct err *err);
 int local_snapshot(struct destination *d, struct err *err);
 void local_explain_full(struct destination *d, struct err *err);
+
+/* What a transfer takes that was imagined with @report. */
+struct local_need local_count_need(const struct local *l, const struct report *report);
 
 /* Log what room there is, for who wants to know more (-v). */
 void local_tell_room(const struct local *l);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/report.h"
 #include "options.h"
 #include "progress.h"
@@ -43,17 +44,17 @@ static int open_partial(const struct local *l)
         return fd < 0 ? -1 : fd;
 }
 
-static int receive(struct local *l, const struct local_receive *from, struct err *err)
+static int receive(struct local *l, const struct local_receive *from, struct report *report, struct err *err)
 {
-        _cleanup_(fd_closep) int partial_fd = open_partial(l);
+        _cleanup_(fd_closep) int partial_fd = from->imagined ? -1 : open_partial(l);
         const struct receiver_config config = {
                 .channel = from->channel,
                 .to_fd = l->place.latest_fd,
                 .to_is_new = l->place.latest_is_new,
                 .partial_fd = partial_fd,
                 .limits = &l->limits,
-                .report = l->d.config->report,
-                .dry_run = l->d.config->options->dry_run,
+                .report = report,
+                .dry_run = l->d.config->options->dry_run || from->imagined,
                 .has_reference = local_record_holds(l, &from->origin),
                 .has_suspect = l->was_running, /* what this run itself writes is known to be right */
                 .suspect = l->place.state.running_since,
@@ -82,18 +83,45 @@ static int prepare_links(struct local *l, bool again, struct err *err)
         return links_new(&l->links, err);
 }
 
+/* As local_imagine_transfer() does it. */
+static int imagine(struct local *l, const struct local_receive *from, struct err *err)
+{
+        const struct report_config config = { .is_imagined = true };
+        _cleanup_(report_freep) struct report *report = NULL;
+        int r = report_new(&report, &config, err);
+
+        l->need.is_known = false;
+        if (r == 0)
+                r = local_find_limits(l, err);
+        if (r == 0)
+                r = prepare_links(l, false, err);
+        if (r == 0)
+                r = send_limits(l, from, err);
+        if (r < 0)
+                return r;
+        log_info("looking how much room is missing");
+        r = receive(l, from, report, err);
+        l->links = links_free(l->links);
+        if (r == 0)
+                l->need = local_count_need(l, report);
+        return r;
+}
+
 int local_receive(struct destination *d, const struct local_receive *from, struct err *err)
 {
         struct local *l = local_of(d);
         bool dry_run = l->d.config->options->dry_run;
-        int r = local_record_begin(l, dry_run, err);
+        int r;
 
+        if (from->imagined)
+                return imagine(l, from, err);
+        r = local_record_begin(l, dry_run, err);
         if (r == 0)
                 r = prepare_links(l, from->again, err);
         if (r == 0)
                 r = send_limits(l, from, err);
         if (r == 0)
-                r = receive(l, from, err);
+                r = receive(l, from, d->config->report, err);
         if (r == 0 && links_take_moved(l->links))
                 return LOCAL_RECEIVE_AGAIN;
         l->links = links_free(l->links);

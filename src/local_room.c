@@ -47,9 +47,22 @@ void local_tell_room(const struct local *l)
                          progress_bytes(room.total_bytes, total));
 }
 
-/* What a transfer would still need, by counting what it would copy. False when that cannot be told. */
-static bool find_need(struct local *l, const struct room *room, uint64_t *ret_bytes, uint64_t *ret_nodes,
-                      uint64_t *ret_latest_bytes)
+struct local_need local_count_need(const struct local *l, const struct report *report)
+{
+        uint64_t nodes = report_get(report, REPORT_NEW);
+        struct room room;
+
+        if (!find_room(l, &room))
+                return (struct local_need){ .is_known = false };
+        return (struct local_need){ .is_known = true,
+                                    /* The last block of a file is full by half on average. */
+                                    .bytes = report_get(report, REPORT_COPIED_BYTES) + nodes * room.block_bytes / 2,
+                                    .nodes = nodes,
+                                    .latest_bytes = report_get(report, REPORT_BYTES) };
+}
+
+/* What a transfer would still need, by counting what it would copy. */
+static struct local_need find_need(struct local *l)
 {
         const struct report_config config = { .is_imagined = true };
         _cleanup_(report_freep) struct report *report = NULL;
@@ -61,25 +74,22 @@ static bool find_need(struct local *l, const struct room *room, uint64_t *ret_by
         }
         if (err.kind != ERR_NONE) {
                 err_drop(&err, "the message of the full disk does without it");
-                return false;
+                return (struct local_need){ .is_known = false };
         }
-        *ret_nodes = report_get(report, REPORT_NEW);
-        /* The last block of a file is full by half on average. */
-        *ret_bytes = report_get(report, REPORT_COPIED_BYTES) + *ret_nodes * room->block_bytes / 2;
-        *ret_latest_bytes = report_get(report, REPORT_BYTES);
-        return true;
+        return local_count_need(l, report);
 }
 
 /* "about 3.0 GiB more are needed; ", or nothing where it looks as if all would fit. */
-static void describe_need(const struct room *room, uint64_t bytes, uint64_t nodes, char *out, size_t size)
+static void describe_need(const struct room *room, const struct local_need *need, char *out, size_t size)
 {
         char number[PROGRESS_TEXT_SIZE];
 
-        if (bytes > room->free_bytes)
-                snprintf(out, size, "about %s more are needed; ", progress_bytes(bytes - room->free_bytes, number));
-        else if (room->nodes > 0 && nodes > room->free_nodes)
+        if (need->bytes > room->free_bytes)
+                snprintf(out, size, "about %s more are needed; ",
+                         progress_bytes(need->bytes - room->free_bytes, number));
+        else if (room->nodes > 0 && need->nodes > room->free_nodes)
                 snprintf(out, size, "about %s more inodes are needed; ",
-                         progress_count(nodes - room->free_nodes, number));
+                         progress_count(need->nodes - room->free_nodes, number));
         else
                 out[0] = '\0';
 }
@@ -100,23 +110,23 @@ static size_t count_snapshots(struct local *l)
 void local_explain_full(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
-        char available[PROGRESS_TEXT_SIZE], others[PROGRESS_TEXT_SIZE], need[96] = "", held[128] = "";
-        uint64_t bytes, nodes, latest;
+        char available[PROGRESS_TEXT_SIZE], others[PROGRESS_TEXT_SIZE], needed[96] = "", held[128] = "";
+        struct local_need need = l->need;
         size_t snapshots = count_snapshots(l);
         struct room room;
 
         if (!find_room(l, &room))
                 return;
-        /* What a source elsewhere would still send cannot be seen from here. */
-        if (d->config->options->backup && !d->config->source_is_remote &&
-            find_need(l, &room, &bytes, &nodes, &latest)) {
-                describe_need(&room, bytes, nodes, need, sizeof(need));
-                if (snapshots > 0 && room.used_bytes > latest)
+        if (d->config->options->backup && !d->config->source_is_remote)
+                need = find_need(l);
+        if (need.is_known) {
+                describe_need(&room, &need, needed, sizeof(needed));
+                if (snapshots > 0 && room.used_bytes > need.latest_bytes)
                         snprintf(held, sizeof(held), "%zu %s and what else is there hold %s; ", snapshots,
                                  snapshots == 1 ? "snapshot" : "snapshots",
-                                 progress_bytes(room.used_bytes - latest, others));
+                                 progress_bytes(room.used_bytes - need.latest_bytes, others));
         }
         err_hint(err,
                  "%s free, %s%sremove snapshots, exclude something, or use a larger disk; what was transferred stays",
-                 progress_bytes(room.free_bytes, available), need, held);
+                 progress_bytes(room.free_bytes, available), needed, held);
 }

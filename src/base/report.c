@@ -192,7 +192,7 @@ void report_lacks(struct report *r)
         for (size_t i = 0; i < REPORT_LACKS; i++) {
                 struct lack *l = &r->lacks[i];
 
-                if (l->count > 0)
+                if (l->count > 0 && !r->config.is_imagined)
                         log_line(l->accepted ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                                  "%s could not be kept for %" PRIu64 " %s, the first is '%s'", lack_text(i), l->count,
                                  l->count == 1 ? "entry" : "entries", l->first);

@@ -129,7 +129,7 @@ int request_get_update(const struct wire_message *m, struct request_update *ret,
         update.source = unpack_text(&u, PATH_MAX - 1);
         update.filesystem = unpack_text(&u, MACHINE_MAX);
         update.now = unpack_time(&u);
-        update.flags = (unsigned)unpack_varint(&u, REQUEST_AGAIN);
+        update.flags = (unsigned)unpack_varint(&u, REQUEST_UPDATE_FLAGS);
         if (!unpack_end(&u) || !is_line(update.machine) || !is_line(update.filesystem) || update.source[0] != '/') {
                 request_update_deinit(&update);
                 return request_refuse("UPDATE", err);

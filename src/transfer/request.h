@@ -65,7 +65,11 @@ void request_place_deinit(struct request_place *p);
 
 /* ---- UPDATE ---- */
 
-enum request_update_flag { REQUEST_AGAIN = 1 << 0 };
+enum request_update_flag {
+        REQUEST_AGAIN = 1 << 0,
+        REQUEST_IMAGINE = 1 << 1, /* change nothing, find out for EXPLAIN what room it would take */
+        REQUEST_UPDATE_FLAGS = (1 << 2) - 1,
+};
 
 struct request_update {
         char *machine, *source, *filesystem; /* filesystem: may be "" */

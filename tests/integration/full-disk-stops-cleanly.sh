@@ -76,8 +76,7 @@ for ((level = 0; level < levels; level++)); do
         head -c 1M /dev/urandom >"$source/5/large"
         fill "$free"
         stops -b -s
-        # What a source elsewhere would still send the other machine does not know.
-        [ "$level" != 0 ] || [ "${RSB_OVER:-}" = ssh ] || grep -q ' free, about .* more are needed; [0-9]* snapshots\? and .* hold' "$tmp/err" ||
+        [ "$level" != 0 ] || grep -q ' free, about .* more are needed; [0-9]* snapshots\? and .* hold' "$tmp/err" ||
                 fail "the message does not tell how much is missing: $(cat "$tmp/err")"
         no_ballast
         expect_status 0 run_backup -b -s "$source" "$parent/latest"
