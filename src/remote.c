@@ -118,6 +118,26 @@ static int replace(struct err *err, int code, const char *text)
         return err_runf(err, code, "%s", text);
 }
 
+#define WHAT_IS_NEEDED PROGRAM " must be installed on that machine, where its PATH finds it or --remote-command says"
+
+/* It ended without having spoken as an agent does. */
+static int explain_silence(const struct ssh_end *end, struct err *err)
+{
+        char text[SSH_END_TEXT_MAX + 32];
+
+        snprintf(text, sizeof(text), "%s%s", end->text, *end->said ? "" : ", and printed nothing");
+        replace(err, -EPROTO, text);
+        return err_hint(err, WHAT_IS_NEEDED);
+}
+
+/* What came is no hello: it is of the command, or of a login script before it. */
+static int explain_strangeness(struct remote *r, struct err *err)
+{
+        if (err->code == -EPROTO && !*wire_peer(channel_wire(r->channel)))
+                err_hint(err, WHAT_IS_NEEDED "; a login script there must be silent when there is no terminal");
+        return err_context(err, r->host);
+}
+
 static int explain_end(struct remote *r, const struct ssh_end *end, struct err *err)
 {
         bool spoke = *wire_peer(channel_wire(r->channel));
@@ -125,8 +145,7 @@ static int explain_end(struct remote *r, const struct ssh_end *end, struct err *
         switch (end->kind) {
         case SSH_END_NO_COMMAND:
                 replace(err, -ENOENT, end->text);
-                return err_hint(err, "install rsync-system-backup on that machine, where its PATH finds it, or say by "
-                                     "--remote-command where it is");
+                return err_hint(err, WHAT_IS_NEEDED);
         case SSH_END_NO_LOGIN:
                 replace(err, -EACCES, end->text);
                 return err_hint(err, "another account is needed, whose shell runs commands");
@@ -134,7 +153,7 @@ static int explain_end(struct remote *r, const struct ssh_end *end, struct err *
                 return replace(err, -ECONNRESET, end->text);
         case SSH_END_SIGNAL:
         case SSH_END_STATUS:
-                return replace(err, spoke ? -ECONNRESET : -EPROTO, end->text);
+                return spoke ? replace(err, -ECONNRESET, end->text) : explain_silence(end, err);
         default:
                 return err_context(err, r->host);
         }
@@ -146,7 +165,7 @@ int remote_explain(struct remote *r, struct err *err)
         ERR_LOCAL(stop);
 
         if (err->code != -ECONNRESET)
-                return err_context(err, r->host);
+                return explain_strangeness(r, err);
         if (ssh_finish(r->ssh, END_PATIENCE_S, &end, &stop) < 0) {
                 err_drop(&stop, "the end of the conversation is the error");
                 return err_context(err, r->host);

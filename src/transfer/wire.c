@@ -24,6 +24,7 @@ enum {
         PLAIN_PACKETS = 15,       /* after one that did not shrink, before the next is tried; */
         JUDGED_SIZE = 4096,       /* a small one tells nothing of what follows */
         SHOWN_SIZE = 200,
+        BLANKS_MAX = 4096, /* that are waited through before a hello that is none is shown */
 };
 
 struct wire {
@@ -132,13 +133,27 @@ int wire_feed(struct wire *w, const void *data, size_t size, struct err *err)
         return buf_append(&w->in, data, size) < 0 ? err_oom(err) : 0;
 }
 
-/* What a login shell prints comes before our hello, and is the best explanation of why there is none. */
+static size_t count_blanks(const unsigned char *data, size_t size)
+{
+        size_t n = 0;
+
+        while (n < size && strchr(" \t\r\n", data[n]) && data[n] != '\0')
+                n++;
+        return n;
+}
+
+/*
+ * What a login shell prints comes before our hello, and is the best explanation of why there is none: its first line
+ * that is not empty. Return 0 when that is still to come.
+ */
 static int fail_hello(const unsigned char *data, size_t size, struct err *err)
 {
         char text[SHOWN_SIZE / 2], shown[SHOWN_SIZE];
-        size_t length = size_min(size, sizeof(text) - 1);
+        size_t blanks = count_blanks(data, size), length = size_min(size - blanks, sizeof(text) - 1);
 
-        memcpy(text, data, length);
+        if (length == 0 && size < BLANKS_MAX)
+                return 0;
+        memcpy(text, data + blanks, length);
         text[length] = '\0';
         text[strcspn(text, "\r\n")] = '\0';
         path_show(NULL, text, shown, sizeof(shown));

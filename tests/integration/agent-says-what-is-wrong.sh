@@ -25,11 +25,20 @@ far_is() {
 
 far_is "$tmp/nothing-there"
 says 'the command is not there (status 127)'
-says 'install rsync-system-backup on that machine'
-says '--remote-command'
+needed='rsync-system-backup must be installed on that machine, where its PATH finds it or --remote-command says'
+says "$needed"
+far_is true
+says "the command ended with status 0, and printed nothing; $needed"
+far_is 'printf "\r\n\n"; sleep 0.2; printf "  \033[1mUsage:\033[0m thing [OPTIONS]\n  --more\n"; exit 2 #'
+says "or its shell prints something: '\033[1mUsage:\033[0m thing [OPTIONS]'; $needed"
+far_is 'printf "error: unknown option\0 --server\007\nusage: thing\n\n  more\n" >&2; exit 2 #'
+says "the command ended with status 2: error: unknown option --server\a ... more; $needed"
+far_is "$PYTHON -c 'print(\"x\" * 100000)' #"
+says "prints something: 'xxxxxxx"
+[ "$(wc -c <err)" -lt 1000 ] || fail "it is not shortened"
 far_is 'echo Welcome to far; exec cat #'
 says "error: far: the other side is no rsync-system-backup, or its shell prints something: 'Welcome to far'"
-says 'a login script must be silent'
+says 'a login script there must be silent'
 far_is 'echo "This account is currently not available."; exit 1 #'
 says 'error: '
 far_is 'echo out of order >&2; exit 3 #'

@@ -80,7 +80,7 @@ says "status: $user@$target: the command ended with status 0"
 expect_status 3 probe run "$target" 'echo first >&2; printf "last one" >&2; exit 3' </dev/null
 says 'heard: first'
 says 'heard: last one'
-says "status: $user@$target: the command ended with status 3: last one"
+says "status: $user@$target: the command ended with status 3: first ... last one"
 expect_status 127 probe run "$target" 'no-such-command --server' </dev/null
 says 'no command: '
 says '(status 127)'
@@ -93,7 +93,7 @@ echo "-- much on standard error holds nothing up, and does not fill the memory"
 expect_status 0 probe run "$target" 'for i in $(seq 20000); do echo "line $i of many that nobody reads" >&2; done; echo out' </dev/null
 prints out
 [ "$(grep -c '^heard: line' "$tmp/err")" = 20000 ] || fail 'lines are missing'
-says 'status 0: line 20000 of many'
+says 'status 0: line 1 of many that nobody reads ... line 20000 of many'
 expect_status 0 probe run "$target" 'head -c 100000 /dev/zero | tr "\0" x >&2; printf "\n\033[31mred\n" >&2' </dev/null
 says '\033[31mred'
 

@@ -187,6 +187,14 @@ START_TEST(what_a_login_script_prints_is_shown)
 }
 END_TEST
 
+START_TEST(empty_lines_before_that_are_passed_over)
+{
+        struct err err = refusal("\r\n\n  usage: thing\nmore", 22, false);
+
+        ck_assert_ptr_nonnull(strstr(err.text, "'usage: thing'"));
+}
+END_TEST
+
 START_TEST(other_versions_are_named)
 {
         char hello[HELLO_SIZE];
@@ -269,6 +277,7 @@ int main(void)
                 bytes_may_come_one_by_one,
                 what_shrinks_is_compressed_and_what_does_not_is_not,
                 what_a_login_script_prints_is_shown,
+                empty_lines_before_that_are_passed_over,
                 other_versions_are_named,
                 broken_packets_are_refused,
                 a_packet_stays_small_when_decompressed,

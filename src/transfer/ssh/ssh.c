@@ -410,7 +410,9 @@ static const char *last_line(const char *said)
 {
         const char *newline = strrchr(said, '\n');
 
-        return newline ? newline + 1 : said;
+        const char *line = newline ? newline + 1 : said;
+
+        return line + strspn(line, " \t");
 }
 
 static enum ssh_end_kind kind_of(const struct ssh_bridge_end *end)
@@ -429,9 +431,24 @@ static enum ssh_end_kind kind_of(const struct ssh_bridge_end *end)
         return SSH_END_STATUS;
 }
 
+/* Usage begins with what is wrong, and what fails ends with it. */
+static void quote(struct ssh_end *ret, const struct ssh_bridge_end *end)
+{
+        char last[SHOWN_MAX];
+        size_t used = strlen(ret->text);
+        bool is_one;
+
+        if (!*end->said)
+                return;
+        path_show(NULL, last_line(end->said), last, sizeof(last));
+        is_one = str_equal(end->first, last) || ret->kind != SSH_END_STATUS;
+        snprintf(ret->text + used, sizeof(ret->text) - used, ": %s%s%s", is_one ? "" : end->first,
+                 is_one ? "" : " ... ", last);
+}
+
 static void tell(struct ssh_end *ret, const struct ssh *s, const struct ssh_bridge_end *end)
 {
-        size_t size = sizeof(ret->text), used;
+        const size_t size = sizeof(ret->text);
 
         switch (ret->kind) {
         case SSH_END_LOST:
@@ -453,11 +470,7 @@ static void tell(struct ssh_end *ret, const struct ssh *s, const struct ssh_brid
                 snprintf(ret->text, size, "%s: the command ended with status %d", s->name, ret->status);
                 break;
         }
-        used = strlen(ret->text);
-        if (!*end->said || size - used < 8)
-                return;
-        memcpy(ret->text + used, ": ", 3);
-        path_show(NULL, last_line(end->said), ret->text + used + 2, size - used - 2);
+        quote(ret, end);
 }
 
 int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct err *err)

@@ -171,6 +171,8 @@ static void finish_line(struct ssh_bridge *b)
         b->line_size = 0;
         if (!*b->line)
                 return;
+        if (!*b->end.first)
+                path_show(NULL, b->line, b->end.first, sizeof(b->end.first));
         keep_line(b, b->line);
         if (b->config.hear)
                 b->config.hear(b->config.context, b->line);

@@ -22,14 +22,15 @@ struct ssh_bridge_config {
         void *context;
 };
 
-enum { SSH_BRIDGE_SAID_MAX = 512, SSH_BRIDGE_WHY_MAX = 256, SSH_BRIDGE_HEAD_MAX = 256 };
+enum { SSH_BRIDGE_SAID_MAX = 512, SSH_BRIDGE_WHY_MAX = 256, SSH_BRIDGE_HEAD_MAX = 256, SSH_BRIDGE_FIRST_MAX = 160 };
 
 struct ssh_bridge_end {
-        char why[SSH_BRIDGE_WHY_MAX];   /* the connection is lost, and why; or "" */
-        int status;                     /* exit status, -1 when none was told */
-        char signal[24];                /* that killed the command, without "SIG"; or "" */
-        char said[SSH_BRIDGE_SAID_MAX]; /* the last lines on standard error */
-        char head[SSH_BRIDGE_HEAD_MAX]; /* the first bytes on standard output, up to a NUL */
+        char why[SSH_BRIDGE_WHY_MAX];     /* the connection is lost, and why; or "" */
+        int status;                       /* exit status, -1 when none was told */
+        char signal[24];                  /* that killed the command, without "SIG"; or "" */
+        char first[SSH_BRIDGE_FIRST_MAX]; /* the first line on standard error, or its beginning */
+        char said[SSH_BRIDGE_SAID_MAX];   /* the last lines */
+        char head[SSH_BRIDGE_HEAD_MAX];   /* the first bytes on standard output, up to a NUL */
 };
 
 /*
