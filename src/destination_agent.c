@@ -273,7 +273,8 @@ int destination_agent_new(struct destination **ret, const struct destination_con
         if (!f)
                 return err_oom(err);
         f->d = (struct destination){ .ops = &ops, .config = config };
-        f->news = (struct remote_news){ .host = config->options->destination.host,
+        location_show_host(&config->options->destination, f->host, sizeof(f->host));
+        f->news = (struct remote_news){ .host = f->host,
                                         .report = config->report,
                                         .progress = config->progress };
         f->parent = name_parent(&config->options->destination);

@@ -20,6 +20,7 @@ enum { FAR_CANCEL_PATIENCE_S = 60 /* for an agent that is to undo what it does *
 struct far {
         struct destination d; /* first */
         char *parent;         /* HOST:DIR */
+        char host[256];       /* as messages call it, see location_show_host() */
         struct remote *remote;
         struct remote_news news;
         struct request_place place; /* what the agent said of the destination; boot == NULL: nothing yet */
@@ -36,10 +37,9 @@ static inline struct far *far_of(struct destination *d)
         return (struct far *)d;
 }
 
-/* As the user calls it. */
 static inline const char *far_host(const struct far *f)
 {
-        return f->d.config->options->destination.host;
+        return f->host;
 }
 
 /* ---- requests: far_ask.c ---- */

@@ -314,3 +314,10 @@ void location_show(const struct location *l, char *out, size_t size)
 
         path_show(NULL, expression ? expression : "(no memory to show the location)", out, size);
 }
+
+void location_show_host(const struct location *l, char *out, size_t size)
+{
+        const struct location host = { .kind = LOCATION_SSH, .user = l->user, .host = l->host, .port = l->port };
+
+        location_show(&host, out, size);
+}

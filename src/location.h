@@ -49,3 +49,6 @@ char *location_expression(const struct location *l);
 
 /* The same with escapes, for messages. */
 void location_show(const struct location *l, char *out, size_t size);
+
+/* [USER@]HOST[:PORT] alone, as given: so all messages call another machine. */
+void location_show_host(const struct location *l, char *out, size_t size);

@@ -21,7 +21,7 @@ enum { ZSTD_LEVEL = 3, END_PATIENCE_S = 5, PART_PATIENCE_S = 2, SHOWN_MAX = 256 
 #define PROGRAM "rsync-system-backup"
 
 struct remote {
-        const char *host; /* as the user calls it; borrowed */
+        char host[SHOWN_MAX]; /* as messages call it, see location_show_host() */
         struct ssh *ssh;
         int fd;
         struct channel *channel;
@@ -85,7 +85,7 @@ int remote_open(struct remote **ret, const struct options *o, struct err *err)
         if (!remote)
                 return err_oom(err);
         remote->fd = -1;
-        remote->host = o->destination.host;
+        location_show_host(&o->destination, remote->host, sizeof(remote->host));
         r = connect_to(remote, o, err);
         if (r == 0)
                 r = start_agent(remote, o, err);

@@ -94,8 +94,29 @@ grep -q 'nothing for a terminal' out || fail "a terminal is not told: $(cat out)
 expect_status 2 "$RSB" --server /dst
 says '--server takes no SOURCE and no DESTINATION'
 
+# It is called as it was typed, whoever speaks of it: the agent, the end of the command, the connection.
+mkdir file-here
+touch file-here/file
+for name in far "$user@far"; do
+        expect_status 1 run_backup "${options[@]}" --remote-command='exit 3 #' source "$name:$to"
+        says "error: $name: the command ended with status 3"
+        expect_status 1 run_backup "${options[@]}" --remote-command='echo hello #' source "$name:$to"
+        says "error: $name: the other side is no"
+        expect_status 1 run_backup "${options[@]}" --remote-command="$agent" source "$name:$tmp/file-here"
+        says "error: $name: '$tmp/file-here' is not empty"
+done
+mv "$tmp/far.authorized" "$tmp/authorized"
+touch "$tmp/far.authorized"
+for name in "far as $user" "$user@far"; do
+        expect_status 1 run_backup "${options[@]}" source "${name% as *}:$to"
+        says "error: cannot log in to $name: "
+done
+
 # Nobody listens where it is sought.
 config 'Host far' 'HostName 127.0.0.1' "Port $(free_port)"
-expect_status 1 run_backup "${options[@]}" source "far:$to"
-says 'refused'
+for name in far "$user@far"; do
+        expect_status 1 run_backup "${options[@]}" source "$name:$to"
+        says "error: $name: cannot connect to 127.0.0.1 port"
+        says 'refused'
+done
 [ -z "$(ls -A parent)" ] || fail "something was made"

@@ -110,7 +110,7 @@ for ((cut = 0; cut < cuts; cut++)); do
                 complete
                 continue
         fi
-        grep -q '^error: .*@far:.*:' "$tmp/err" || fail "it does not tell why: $(cat "$tmp/err")"
+        grep -q '^error: .*far.*: ' "$tmp/err" || fail "it does not tell why: $(cat "$tmp/err")"
         # Before the first answer nobody knows whether it would ever go better.
         [ ${#retries[@]} != 0 ] || [ "$at" -le $((first[$way] + 200)) ] || fail "it was not tried again"
         ! grep -q 'trying again' "$tmp/err" || fail "it was tried again, and failed"

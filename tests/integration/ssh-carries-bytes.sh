@@ -76,11 +76,11 @@ says 'has not ended within 1 s'
 
 echo "-- how it ended"
 expect_status 0 probe run "$target" true </dev/null
-says "status: $user@$target: the command ended with status 0"
+says "status: $target: the command ended with status 0"
 expect_status 3 probe run "$target" 'echo first >&2; printf "last one" >&2; exit 3' </dev/null
 says 'heard: first'
 says 'heard: last one'
-says "status: $user@$target: the command ended with status 3: first ... last one"
+says "status: $target: the command ended with status 3: first ... last one"
 expect_status 127 probe run "$target" 'no-such-command --server' </dev/null
 says 'no command: '
 says '(status 127)'

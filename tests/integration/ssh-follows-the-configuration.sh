@@ -37,7 +37,7 @@ reached server "127.0.0.1 $port"
 echo "-- of the user: another name, and another file altogether"
 config "Host *" "Port $port" 'HostName 127.0.0.1' "IdentityFile $keys/plain" 'User nobody-of-that-name'
 expect_status 1 probe run server true </dev/null
-says 'cannot log in to nobody-of-that-name@server'
+says 'cannot log in to server as nobody-of-that-name: '
 reached "$user@server" "127.0.0.1 $port"
 printf 'HostName 127.0.0.1\nPort %s\nIdentityFile %s\n' "$port" "$keys/plain" >"$tmp/other"
 expect_status 0 probe -F "$tmp/other" run server true </dev/null

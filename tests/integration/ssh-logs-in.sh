@@ -53,7 +53,7 @@ says 'publickey: there is neither an agent nor a key file; the server takes publ
 echo "-- what does not lead in is told"
 config "IdentityFile $keys/stranger" "IdentityFile $keys/missing" "IdentityFile $keys/locked"
 expect_status 1 login </dev/null
-says "cannot log in to $user@127.0.0.1:$port: "
+says "cannot log in to 127.0.0.1:$port as $user: "
 says "key '$keys/stranger': not accepted; key '$keys/missing': No such file or directory; key '$keys/locked': not accepted; the server takes publickey"
 
 echo "-- a passphrase without a terminal"

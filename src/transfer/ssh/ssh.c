@@ -25,7 +25,7 @@
 #include <asm/hwcap.h>
 #endif
 
-enum { JUMPS_DEEP_MAX = 8, CONNECT_TIMEOUT_S = 30, PATIENCE_S = 60, SSH_PORT = 22, SHOWN_MAX = 200 };
+enum { JUMPS_DEEP_MAX = 8, CONNECT_TIMEOUT_S = 30, PATIENCE_S = 60, SHOWN_MAX = 200 };
 
 struct ssh {
         struct ssh *jump; /* the session that this one is within, or NULL */
@@ -93,15 +93,15 @@ static int read_config(struct ssh *s, const struct ssh_target *target, struct er
 
 static int make_name(struct ssh *s, const struct ssh_target *target, struct err *err)
 {
-        const struct ssh_config *c = s->config;
-        char user[SHOWN_MAX], host[SHOWN_MAX], port[16] = "";
+        char user[SHOWN_MAX] = "", host[SHOWN_MAX], port[16] = "";
         bool is_address = strchr(target->host, ':');
 
-        path_show(NULL, c->user, user, sizeof(user));
+        if (target->user)
+                path_show(NULL, target->user, user, sizeof(user));
         path_show(NULL, target->host, host, sizeof(host));
-        if (c->port != SSH_PORT)
-                snprintf(port, sizeof(port), ":%u", c->port);
-        if (asprintf(&s->name, is_address ? "%s@[%s]%s" : "%s@%s%s", user, host, port) < 0)
+        if (target->port)
+                snprintf(port, sizeof(port), ":%u", target->port);
+        if (asprintf(&s->name, is_address ? "%s%s[%s]%s" : "%s%s%s%s", user, *user ? "@" : "", host, port) < 0)
                 s->name = NULL;
         return s->name ? 0 : err_oom(err);
 }
@@ -158,6 +158,12 @@ static int open_jumps(struct ssh *s, unsigned depth, struct err *err)
         return 0;
 }
 
+/* Addresses, and names of host keys, do not tell which of the hosts that were typed it is about. */
+static int add_name(const struct ssh *s, int code, struct err *err)
+{
+        return code == -ECANCELED ? code : err_context(err, s->name);
+}
+
 static int reach(struct ssh *s, struct err *err)
 {
         const struct ssh_config *c = s->config;
@@ -176,9 +182,10 @@ static int reach(struct ssh *s, struct err *err)
                 r = ssh_tcp_connect(&target, err);
                 s->link.fd = r < 0 ? -1 : r;
         }
-        if (r >= 0)
-                s->inode = fstat(s->link.fd, &st) < 0 ? 0 : st.st_ino;
-        return r < 0 ? r : 0;
+        if (r < 0)
+                return add_name(s, r, err);
+        s->inode = fstat(s->link.fd, &st) < 0 ? 0 : st.st_ino;
+        return 0;
 }
 
 /* ---- the session ---- */
@@ -307,9 +314,10 @@ static int log_in(struct ssh *s, struct err *err)
         if (ssh_options_set(s->link.session, SSH_OPTIONS_FD, &s->link.fd) < 0)
                 return ssh_link_error(&s->link, "connect to", err);
         r = exchange_keys(s, err);
-        if (r == 0)
-                r = ssh_hostkey_check(&s->link, err);
-        return r < 0 ? r : ssh_auth_login(&s->link, &s->keyring, err);
+        if (r < 0)
+                return r;
+        r = ssh_hostkey_check(&s->link, err);
+        return r < 0 ? add_name(s, r, err) : ssh_auth_login(&s->link, &s->keyring, err);
 }
 
 static int open_at(struct ssh **ret, const struct ssh_target *target, struct ssh *via, const struct ssh_wishes *wishes,
@@ -349,11 +357,6 @@ static int open_at(struct ssh **ret, const struct ssh_target *target, struct ssh
 int ssh_open(struct ssh **ret, const struct ssh_target *target, const struct ssh_wishes *wishes, struct err *err)
 {
         return open_at(ret, target, NULL, wishes, 0, err);
-}
-
-const char *ssh_name(const struct ssh *s)
-{
-        return s->name;
 }
 
 /* ---- the channel ---- */

@@ -32,13 +32,10 @@ struct ssh_wishes {
 };
 
 /*
- * Connect and log in. @wishes may be NULL. Errors say at which host it failed and why; all ways of logging in that were
+ * Connect and log in. @wishes may be NULL. Errors say at which host, [USER@]HOST[:PORT] as typed, it failed and why; all ways of logging in that were
  * tried, and why each did not lead in.
  */
 int ssh_open(struct ssh **ret, const struct ssh_target *target, const struct ssh_wishes *wishes, struct err *err);
-
-/* user@host[:port] of whom it is connected to, for people. */
-const char *ssh_name(const struct ssh *s);
 
 /*
  * Run @command by the user's shell there. *ret_fd, for the caller, is a blocking stream socket: its input and output;

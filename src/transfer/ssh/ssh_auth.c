@@ -27,6 +27,29 @@ struct login {
         struct buf said;             /* why what was tried did not lead in */
 };
 
+static bool names_user(const struct login *l)
+{
+        return strchr(l->link->name, '@');
+}
+
+static const char *show(const char *text, char (*shown)[SHOWN_MAX])
+{
+        path_show(NULL, text, *shown, sizeof(*shown));
+        return *shown;
+}
+
+enum { ACCOUNT_SIZE = 2 * SHOWN_MAX + 2 };
+
+/* USER@HOST, whoever named the user: who is asked for a password wants to know for which account it is. */
+static const char *account(const struct login *l, char out[ACCOUNT_SIZE])
+{
+        char user[SHOWN_MAX];
+
+        snprintf(out, ACCOUNT_SIZE, "%s%s%.*s", names_user(l) ? "" : show(l->link->config->user, &user),
+                 names_user(l) ? "" : "@", SHOWN_MAX, l->link->name);
+        return out;
+}
+
 /* ---- what was tried ---- */
 
 static void _printf_(2, 3) say(struct login *l, const char *format, ...)
@@ -39,12 +62,6 @@ static void _printf_(2, 3) say(struct login *l, const char *format, ...)
         va_end(arguments);
         /* Without memory the text is shorter. */
         (void)buf_printf(&l->said, "%s%s", l->said.size > 0 ? "; " : "", text);
-}
-
-static const char *show(const char *text, char (*shown)[SHOWN_MAX])
-{
-        path_show(NULL, text, *shown, sizeof(*shown));
-        return *shown;
 }
 
 /* ---- one request ---- */
@@ -300,12 +317,12 @@ static int ask_one(struct login *l, unsigned index, struct err *err)
 {
         _cleanup_(secret_deinit) struct secret answer = { .data = NULL };
         ssh_session session = l->link->session;
-        char shown[SHOWN_MAX], question[2 * SHOWN_MAX + 16], echo = 0;
+        char shown[SHOWN_MAX], account_shown[ACCOUNT_SIZE], question[ACCOUNT_SIZE + SHOWN_MAX + 8], echo = 0;
         const char *text = ssh_userauth_kbdint_getprompt(session, index, &echo);
         int r;
 
         path_show(NULL, text ? text : "", shown, sizeof(shown));
-        snprintf(question, sizeof(question), "(%.*s) %s", SHOWN_MAX, l->link->name, shown);
+        snprintf(question, sizeof(question), "(%s) %s", account(l, account_shown), shown);
         r = echo ? prompt_line(&answer, question, 0, err) : prompt_secret(&answer, question, 0, err);
         if (r < 0)
                 return r;
@@ -358,9 +375,9 @@ static int try_keyboard(struct login *l, struct err *err)
 static int try_password(struct login *l, struct err *err)
 {
         int outcome = SSH_AUTH_DENIED;
-        char question[SHOWN_MAX + 32];
+        char shown[ACCOUNT_SIZE], question[ACCOUNT_SIZE + 16];
 
-        snprintf(question, sizeof(question), "%.*s's password:", SHOWN_MAX, l->link->name);
+        snprintf(question, sizeof(question), "%s's password:", account(l, shown));
         for (int i = 0; i < TRIES_MAX && outcome == SSH_AUTH_DENIED; i++) {
                 _cleanup_(secret_deinit) struct secret answer = { .data = NULL };
                 int r = prompt_secret(&answer, question, 0, err);
@@ -430,10 +447,13 @@ static void append_methods(struct buf *list, int methods)
 static int refuse(struct login *l, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf methods = { .data = NULL };
+        char user[SHOWN_MAX];
 
         append_methods(&methods, l->methods);
-        return err_runf(err, -EACCES, "cannot log in to %s: %s%sthe server takes %s", l->link->name, buf_text(&l->said),
-                        l->said.size > 0 ? "; " : "", methods.size > 0 ? methods.data : "nothing that is known here");
+        return err_runf(err, -EACCES, "cannot log in to %s%s%s: %s%sthe server takes %s", l->link->name,
+                        names_user(l) ? "" : " as ", names_user(l) ? "" : show(l->link->config->user, &user),
+                        buf_text(&l->said), l->said.size > 0 ? "; " : "",
+                        methods.size > 0 ? methods.data : "nothing that is known here");
 }
 
 /* The server hung up: what was tried tells why. */

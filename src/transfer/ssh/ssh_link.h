@@ -15,7 +15,7 @@ struct ssh_link {
         ssh_session session;
         const struct ssh_config *config;
         const char *host;    /* as it was typed, for people and for the known_hosts files */
-        const char *name;    /* user@host, for people */
+        const char *name;    /* [USER@]HOST[:PORT] as typed, for people */
         int fd;              /* what the session talks through; the session's own from the beginning */
         bool may_ask;        /* there is a terminal, and the configuration permits it */
         unsigned patience_s; /* a server that says nothing for so long is given up */
@@ -27,5 +27,5 @@ struct ssh_link {
  */
 int ssh_link_wait(const struct ssh_link *link, const char *what, struct err *err);
 
-/* Fill @err with "cannot WHAT user@host: what libssh says". Returns -EIO. */
+/* Fill @err with "cannot WHAT HOST: what libssh says". Returns -EIO. */
 int ssh_link_error(const struct ssh_link *link, const char *what, struct err *err);
