@@ -15,10 +15,10 @@
  * There are one or two exchanges per file, never more.
  *
  * First the sums (XXH3, 5 bytes each) of blocks at the same offsets are compared, which finds all that images,
- * databases and logs keep, and costs 0.12 % of the size. Where 64 KiB and more in a row are not the same, and where it
- * can pay, a rolling search by librsync (RabinKarp and 12 bytes of BLAKE2b) follows; what it needs is sent only if the
- * delta asks for it, for that part of the old version that is in question. Where nothing is found for some MiB it is
- * given up but for samples. What is not found is sent as it is.
+ * databases and logs keep, and costs 0.12 % of the size, of holes nothing. Where 64 KiB and more in a row are not the
+ * same, and where it can pay, a rolling search by librsync (RabinKarp and 12 bytes of BLAKE2b) follows; what it needs
+ * is sent only if the delta asks for it, for that part of the old version that is in question. Where nothing is found
+ * for some MiB it is given up but for samples. What is not found is sent as it is.
  *
  * The result is whatever the source's side read, also from a file that changes meanwhile: each byte of the result is
  * read once for it, and both sides keep one XXH3-128 sum of all of them. Blocks at their old offsets are shared

@@ -109,6 +109,12 @@ uint64_t delta_sum(const void *data, size_t size, uint64_t seed)
         return XXH3_64bits_withSeed(data, size, seed) & ((UINT64_C(1) << 8 * DELTA_SUM_SIZE) - 1);
 }
 
+uint64_t delta_zero_sum(const struct delta_header *h, void *space)
+{
+        memset(space, 0, h->block);
+        return delta_sum(space, h->block, h->seed);
+}
+
 uint64_t delta_basis_partial(const struct delta_basis *basis)
 {
         return delta_round_down(basis->partial_size, DELTA_BLOCK_MAX);

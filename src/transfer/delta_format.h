@@ -4,7 +4,8 @@
  *
  * The signature: magic "dsg1", block size (4 bytes), size of the basis (8), of the old version (8), seed (8); then for
  * each block of the basis that the new version can have, the low 5 bytes of its XXH3-64 with that seed. A last block
- * may be short.
+ * may be short. Behind the sum of a block of zeros stands, also in 5 bytes, how many more of them follow, which have no
+ * sums of their own: a hole costs 10 bytes, however large it is.
  *
  * The signature for the search is one of librsync's (RabinKarp and BLAKE2b, 12 bytes), of the part that was asked for,
  * with the block length that delta_search_block() tells.
@@ -42,6 +43,8 @@ enum {
         DELTA_REGIONS_MAX = 4096,
 };
 
+/* How many blocks of zeros can follow one. */
+#define DELTA_ZEROS_MAX ((UINT64_C(1) << 8 * DELTA_SUM_SIZE) - 1)
 /* Of any file; off_t has no more. */
 #define DELTA_SIZE_MAX ((uint64_t)INT64_MAX)
 /* Of what can be searched. */
@@ -69,6 +72,8 @@ uint32_t delta_block_size(uint64_t size);
 /* How many sums there are. Of the last block a new version has less than the basis: then they cannot be equal. */
 uint64_t delta_sum_count(const struct delta_header *h, uint64_t new_size);
 uint64_t delta_sum(const void *data, size_t size, uint64_t seed);
+/* The sum of a block of zeros; @space is for one. */
+uint64_t delta_zero_sum(const struct delta_header *h, void *space);
 
 /* How far the partial one counts: whole blocks, whatever their size. */
 uint64_t delta_basis_partial(const struct delta_basis *basis);

@@ -22,7 +22,7 @@
 #include <xxhash.h>
 
 enum {
-        SUMS_SIZE = 64 * 1024,
+        SUMS_MAX = 8 * 1024,
         /* A search costs the other side 2.5 s of processor time for a GiB, and an exchange. */
         ASK_MIN = 128 * 1024,
         ASK_PART = 8, /* such a part of the range must have been put off */
@@ -42,6 +42,11 @@ struct region {
         uint64_t at, size;
 };
 
+/* Blocks of the basis in a row: one, or some that are all zeros. */
+struct sums {
+        uint64_t sum, count;
+};
+
 struct delta_make {
         struct delta_make_config config;
         enum stage stage;
@@ -57,10 +62,14 @@ struct delta_make {
         unsigned char head[DELTA_HEADER_SIZE];
         size_t head_size;
         struct delta_header header;
-        unsigned char *sums; /* SUMS_SIZE bytes */
+        uint64_t zero_sum;
+        unsigned char number[8]; /* that comes in, so far */
+        size_t number_size;
+        bool zeros_follow; /* it says how many blocks of zeros more there are */
+        struct sums *sums; /* SUMS_MAX of those that came in */
         size_t sums_from, sums_to;
-        uint64_t sums_index;            /* of the block whose sum is at sums_from */
-        uint64_t sums_count, sums_left; /* in all; bytes that have not come in yet */
+        uint64_t sums_index;            /* of the first block at sums_from */
+        uint64_t sums_count, sums_left; /* in all; that have not come in yet */
 
         /* The first pass. */
         uint64_t at;
@@ -89,7 +98,7 @@ int delta_make_new(struct delta_make **ret, const struct delta_make_config *conf
         m->patience = PATIENCE;
         m->pause = PAUSE_MIN;
         m->piece = malloc(DELTA_PIECE);
-        m->sums = malloc(SUMS_SIZE);
+        m->sums = malloc(SUMS_MAX * sizeof(*m->sums));
         m->regions = malloc(DELTA_REGIONS_MAX * sizeof(*m->regions));
         m->digest = XXH3_createState();
         if (delta_emit_init(&m->emit) < 0 || !m->piece || !m->sums || !m->regions || !m->digest) {
@@ -150,27 +159,60 @@ static int feed_header(struct delta_make *m, const void *data, size_t size, size
         if (r < 0)
                 return r;
         m->sums_count = delta_sum_count(&m->header, m->config.size);
-        m->sums_left = m->sums_count * DELTA_SUM_SIZE;
+        m->sums_left = m->sums_count;
+        m->zero_sum = delta_zero_sum(&m->header, m->piece);
         XXH3_128bits_reset_withSeed(m->digest, m->header.seed);
         m->stage = COMPARE;
         return 0;
 }
 
-/* Where they are not needed any more they are thrown away. */
-static void feed_sums(struct delta_make *m, const void *data, size_t size, size_t *ret_used)
+static bool awaits_sums(const struct delta_make *m)
 {
-        size_t n = (size_t)delta_min(size, m->sums_left);
+        return m->sums_left > 0 || m->zeros_follow;
+}
 
-        if (m->stage == COMPARE) {
-                memmove(m->sums, m->sums + m->sums_from, m->sums_to - m->sums_from);
-                m->sums_to -= m->sums_from;
-                m->sums_from = 0;
-                n = size_min(n, SUMS_SIZE - m->sums_to);
-                memcpy(m->sums + m->sums_to, data, n);
-                m->sums_to += n;
+/* Where they are not needed any more they are thrown away. */
+static void add_sums(struct delta_make *m, uint64_t sum, uint64_t count)
+{
+        if (m->stage == COMPARE)
+                m->sums[m->sums_to++] = (struct sums){ .sum = sum, .count = count };
+}
+
+static int take_number(struct delta_make *m)
+{
+        uint64_t number = delta_get64(m->number);
+
+        m->number_size = 0;
+        if (m->zeros_follow) {
+                if (number > m->sums_left)
+                        return -EPROTO;
+                m->zeros_follow = false;
+                m->sums_left -= number;
+                add_sums(m, m->zero_sum, number + 1);
+                return 0;
         }
-        m->sums_left -= n;
-        *ret_used = n;
+        m->sums_left--;
+        m->zeros_follow = number == m->zero_sum;
+        if (!m->zeros_follow)
+                add_sums(m, number, 1);
+        return 0;
+}
+
+static int feed_sums(struct delta_make *m, const unsigned char *data, size_t size, size_t *ret_used)
+{
+        size_t used = 0;
+        int r = 0;
+
+        memmove(m->sums, m->sums + m->sums_from, (m->sums_to - m->sums_from) * sizeof(*m->sums));
+        m->sums_to -= m->sums_from;
+        m->sums_from = 0;
+        while (r == 0 && used < size && awaits_sums(m) && m->sums_to < SUMS_MAX) {
+                m->number[m->number_size++] = data[used++];
+                if (m->number_size == DELTA_SUM_SIZE)
+                        r = take_number(m);
+        }
+        *ret_used = used;
+        return r;
 }
 
 static int feed_search(struct delta_make *m, const void *data, size_t size, size_t *ret_used)
@@ -190,10 +232,8 @@ static int feed(struct delta_make *m, const void *data, size_t size, size_t *ret
         *ret_used = 0;
         if (m->stage == HEADER)
                 return feed_header(m, data, size, ret_used);
-        if (m->sums_left > 0) {
-                feed_sums(m, data, size, ret_used);
-                return 0;
-        }
+        if (awaits_sums(m))
+                return feed_sums(m, data, size, ret_used);
         if (m->stage == LOAD)
                 return feed_search(m, data, size, ret_used);
         return -EPROTO;
@@ -217,18 +257,16 @@ enum sum { SUM_THERE, SUM_NONE, SUM_MISSING };
 /* The sum of a block: those before it are not asked for again. */
 static enum sum next_sum(struct delta_make *m, uint64_t index, uint64_t *ret_sum)
 {
-        unsigned char bytes[8] = { 0 };
-
         if (index >= m->sums_count)
                 return SUM_NONE;
-        while (m->sums_to - m->sums_from >= DELTA_SUM_SIZE) {
-                memcpy(bytes, m->sums + m->sums_from, DELTA_SUM_SIZE);
-                if (m->sums_index == index) {
-                        *ret_sum = delta_get64(bytes);
+        for (; m->sums_from < m->sums_to; m->sums_from++) {
+                const struct sums *s = &m->sums[m->sums_from];
+
+                if (index - m->sums_index < s->count) {
+                        *ret_sum = s->sum;
                         return SUM_THERE;
                 }
-                m->sums_from += DELTA_SUM_SIZE;
-                m->sums_index++;
+                m->sums_index += s->count;
         }
         return SUM_MISSING;
 }

@@ -1,4 +1,4 @@
-/* Signatures. What a file has as holes is not read: its sums are known. */
+/* Signatures. What a file has as holes is not read: blocks of zeros are counted. */
 #include "transfer/delta.h"
 
 #include "base/content.h"
@@ -7,19 +7,21 @@
 #include "transfer/delta_format.h"
 #include "transfer/delta_search.h"
 
-enum { SUMS_MAX = DELTA_PIECE / DELTA_UNIT };
+/* Of a piece, of what came before it, and of what is at the end. */
+enum { SUMS_MAX = DELTA_PIECE / DELTA_UNIT, NUMBERS_MAX = 2 * SUMS_MAX + 4, PIECES_MAX = 64 };
 
 struct delta_sign {
         struct delta_basis basis;
         uint64_t at, end; /* what of it is still to be read */
         int result;       /* the first outcome or error stays */
         char *piece;
-        unsigned char out[DELTA_HEADER_SIZE + SUMS_MAX * DELTA_SUM_SIZE];
+        unsigned char out[DELTA_HEADER_SIZE + NUMBERS_MAX * DELTA_SUM_SIZE];
         size_t out_from, out_to;
         uint64_t forgotten;
         /* of the first one */
         struct delta_header header;
         uint64_t zero_sum;
+        uint64_t zeros;              /* blocks of them that are not in the signature yet */
         uint64_t data_from, data_to; /* the next data at or behind @at, as far as it is known */
         /* of the one for the search */
         struct delta_signer *signer;
@@ -56,8 +58,7 @@ int delta_sign_new(struct delta_sign **ret, const struct delta_sign_config *conf
         };
         s->header.block = delta_block_size(delta_min(s->header.basis_size, config->new_size));
         s->end = delta_min(s->header.basis_size, delta_sum_count(&s->header, config->new_size) * s->header.block);
-        memset(s->piece, 0, s->header.block);
-        s->zero_sum = delta_sum(s->piece, s->header.block, config->seed);
+        s->zero_sum = delta_zero_sum(&s->header, s->piece);
         delta_header_put(&s->header, s->out);
         s->out_to = DELTA_HEADER_SIZE;
         *ret = s;
@@ -113,17 +114,43 @@ static int read_piece(struct delta_sign *s, size_t *ret_size)
         return 0;
 }
 
-static void put_sum(struct delta_sign *s, uint64_t sum)
+static void put_number(struct delta_sign *s, uint64_t number)
 {
         unsigned char bytes[8];
 
-        delta_put64(bytes, sum);
+        delta_put64(bytes, number);
         memcpy(s->out + s->out_to, bytes, DELTA_SUM_SIZE);
         s->out_to += DELTA_SUM_SIZE;
 }
 
+static void flush_zeros(struct delta_sign *s)
+{
+        if (s->zeros == 0)
+                return;
+        put_number(s, s->zero_sum);
+        put_number(s, s->zeros - 1);
+        s->zeros = 0;
+}
+
+static void put_zeros(struct delta_sign *s, uint64_t blocks)
+{
+        if (blocks > DELTA_ZEROS_MAX - s->zeros)
+                flush_zeros(s);
+        s->zeros += blocks;
+}
+
+static void put_sum(struct delta_sign *s, uint64_t sum)
+{
+        if (sum == s->zero_sum) {
+                put_zeros(s, 1);
+                return;
+        }
+        flush_zeros(s);
+        put_number(s, sum);
+}
+
 /* How much from here on is a hole, in whole blocks. What cannot be found out is data. */
-static size_t hole_size(struct delta_sign *s)
+static uint64_t hole_size(struct delta_sign *s)
 {
         uint64_t end;
         int fd = delta_basis_at(&s->basis, s->at, &end);
@@ -135,22 +162,39 @@ static size_t hole_size(struct delta_sign *s)
         }
         if (s->data_from <= s->at)
                 return 0;
-        return (size_t)delta_round_down(delta_min(s->data_from - s->at, DELTA_PIECE), s->header.block);
+        /* Of more blocks than can be counted there will be another hole. */
+        return delta_round_down(delta_min(delta_min(s->data_from, end) - s->at, DELTA_ZEROS_MAX * s->header.block),
+                                s->header.block);
 }
 
 static int sum_piece(struct delta_sign *s)
 {
-        size_t size = hole_size(s), block = s->header.block;
-        bool is_hole = size > 0;
-        int r = is_hole ? 0 : read_piece(s, &size);
+        uint64_t hole = hole_size(s);
+        size_t size = 0, block = s->header.block;
+        int r = hole > 0 ? 0 : read_piece(s, &size);
 
         if (r != 0)
                 return r;
+        put_zeros(s, hole / block);
         for (size_t at = 0; at < size; at += block)
-                put_sum(s,
-                        is_hole ? s->zero_sum : delta_sum(s->piece + at, size_min(block, size - at), s->header.seed));
-        s->at += size;
+                put_sum(s, delta_sum(s->piece + at, size_min(block, size - at), s->header.seed));
+        s->at += hole + size;
+        if (s->at == s->end)
+                flush_zeros(s);
         return 0;
+}
+
+/* Zeros without end are told of now and then, so that the caller can see to other things. */
+static int sum_some(struct delta_sign *s)
+{
+        int r = 0;
+
+        for (unsigned pieces = 0; r == 0 && s->out_to == 0 && s->at < s->end; pieces++) {
+                r = sum_piece(s);
+                if (pieces == PIECES_MAX)
+                        flush_zeros(s);
+        }
+        return r;
 }
 
 static int search_piece(struct delta_sign *s)
@@ -187,7 +231,7 @@ static int refill(struct delta_sign *s)
 
         s->out_from = s->out_to = 0;
         if (!s->signer)
-                return s->at < s->end ? sum_piece(s) : 0;
+                return sum_some(s);
         while (r == 0 && s->out_to == 0 && !s->is_done)
                 r = search_piece(s);
         return r;

@@ -178,11 +178,13 @@ void receiver_delta_close(struct delta_basis *basis)
 
 /* ---- the queue ---- */
 
-/* How long its signature will be, roughly. */
+/* How long its signature will be at most; one of a file with large holes is shorter. */
 static uint32_t estimate(const struct delta_basis *basis)
 {
-        uint64_t size = delta_basis_size(basis), bytes = size / delta_block_size(size) * DELTA_SUM_SIZE + PIECE;
+        uint64_t size = delta_basis_size(basis), bytes = size / delta_block_size(size) * DELTA_SUM_SIZE;
 
+        /* If every second block is zeros. */
+        bytes += bytes / 2 + PIECE;
         return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 }
 

@@ -151,6 +151,85 @@ START_TEST(an_equal_file_costs_its_sums)
 }
 END_TEST
 
+/* Blocks: 'z' of zeros, anything else of random data. */
+static unsigned char *patterned_bytes(const char *pattern)
+{
+        unsigned char *data = random_bytes(strlen(pattern) * DELTA_UNIT);
+
+        for (size_t i = 0; pattern[i]; i++) {
+                if (pattern[i] == 'z')
+                        memset(data + i * DELTA_UNIT, 0, DELTA_UNIT);
+        }
+        return data;
+}
+
+START_TEST(blocks_of_zeros_are_counted_in_a_signature)
+{
+        static const struct {
+                const char *pattern;
+                size_t numbers;
+        } cases[] = {
+                { "xxxxxxxxxxxxxxxx", 16 }, { "zzzzzzzzzzzzzzzz", 2 },  { "zxxxxxxxxxxxxxxx", 17 },
+                { "xxxxxxxxxxxxxxxz", 17 }, { "xzxzxzxzxzxzxzxz", 24 }, { "xxxxzzzzzzzzxxxx", 10 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                size_t size = strlen(cases[i].pattern) * DELTA_UNIT;
+                unsigned char *a = patterned_bytes(cases[i].pattern), *b = random_bytes(size);
+                struct pump p = become(a, size, a, size, i % 2 ? one_byte : NULL);
+
+                ck_assert_uint_eq(p.signature_bytes, DELTA_HEADER_SIZE + cases[i].numbers * DELTA_SUM_SIZE);
+                ck_assert_uint_eq(p.stats.kept_bytes, size);
+                become(a, size, b, size, any_piece);
+                become(b, size, a, size, any_piece);
+                for (size_t j = 0; j < ARRAY_SIZE(cases); j++) {
+                        unsigned char *c = patterned_bytes(cases[j].pattern);
+
+                        become(a, size - random_below(DELTA_UNIT), c, size - random_below(DELTA_UNIT), any_piece);
+                        free(c);
+                }
+                free(a);
+                free(b);
+        }
+}
+END_TEST
+
+/* Of the size of a disk, with some data here and there, and some more in the new version. */
+START_TEST(a_hole_costs_nothing_however_large_it_is)
+{
+        const uint64_t size = UINT64_C(2) << 40;
+        struct pump p = { .basis = { .old = file_of("", 0), .old_size = size, .partial = -1 },
+                          .from = file_of("", 0),
+                          .to = file_of("", 0),
+                          .size = size,
+                          .seed = SEED,
+                          .has_holes = true };
+        unsigned char *a = random_bytes(MIB), *b = malloc(MIB);
+
+        for (uint64_t i = 0; i < 5; i++) {
+                ck_assert_int_eq(fd_pwrite_full(p.basis.old, a, MIB, (off_t)(i * (size / 5))), 0);
+                ck_assert_int_eq(fd_pwrite_full(p.from, a, MIB, (off_t)(i * (size / 5))), 0);
+        }
+        ck_assert_int_eq(fd_pwrite_full(p.from, a, 100 * KIB, (off_t)(size / 2 + 12345)), 0);
+        ck_assert_int_eq(ftruncate(p.basis.old, (off_t)size), 0);
+        ck_assert_int_eq(ftruncate(p.from, (off_t)size), 0);
+        ck_assert_int_eq(pump_run(&p), DELTA_GOOD);
+        ck_assert_uint_le(p.signature_bytes, 2000);
+        ck_assert_uint_le(p.delta_bytes, MIB);
+        for (uint64_t i = 0; i < 5; i++) {
+                ck_assert_int_eq(fd_pread_full(p.to, b, MIB, (off_t)(i * (size / 5))), MIB);
+                ck_assert_mem_eq(a, b, MIB);
+        }
+        ck_assert_int_eq(fd_pread_full(p.to, b, 100 * KIB, (off_t)(size / 2 + 12345)), 100 * KIB);
+        ck_assert_mem_eq(a, b, 100 * KIB);
+        free(a);
+        free(b);
+        close(p.basis.old);
+        close(p.from);
+        close(p.to);
+}
+END_TEST
+
 START_TEST(scattered_changes_cost_their_blocks)
 {
         unsigned char *a = random_bytes(16 * MIB), *b = malloc(16 * MIB);
@@ -809,6 +888,20 @@ START_TEST(signatures_that_cannot_be_are_refused)
                 delta_header_put(&signatures[i].header, bytes);
                 ck_assert_msg(make_from(fd, 8192, bytes, size, size) == signatures[i].result, "signature %zu", i);
         }
+        ck_assert_int_eq(ftruncate(fd, 12288), 0);
+        /* Behind a sum of zeros stands how many more there are, and not more than there are. */
+        for (uint64_t more = 0; more < 4; more++) {
+                struct delta_header header = { .block = 4096, .basis_size = 12288 };
+                unsigned char zeros[4096], number[8];
+
+                delta_header_put(&header, bytes);
+                delta_put64(number, delta_zero_sum(&header, zeros));
+                memcpy(bytes + DELTA_HEADER_SIZE, number, 5);
+                delta_put64(number, more);
+                memcpy(bytes + DELTA_HEADER_SIZE + 5, number, 5);
+                ck_assert_int_eq(make_from(fd, 12288, bytes, DELTA_HEADER_SIZE + 10, DELTA_HEADER_SIZE + 10),
+                                 more > 2 ? -EPROTO : 0);
+        }
         memcpy(bytes, "dsg2", 4);
         ck_assert_int_eq(make_from(fd, 8192, bytes, DELTA_HEADER_SIZE, DELTA_HEADER_SIZE), -EPROTO);
         close(fd);
@@ -1052,6 +1145,8 @@ int main(void)
         const TTest *const tests[] = {
                 files_of_all_sizes_become_each_other,
                 an_equal_file_costs_its_sums,
+                blocks_of_zeros_are_counted_in_a_signature,
+                a_hole_costs_nothing_however_large_it_is,
                 scattered_changes_cost_their_blocks,
                 what_is_appended_is_all_that_is_sent,
                 what_moved_is_found,
