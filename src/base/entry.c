@@ -105,9 +105,9 @@ static int load_value(struct xattr *ret, const struct place *p, const char *name
         }
         if (n < 0)
                 return (int)n;
-        ret->name = arena_copy(arena, name, strlen(name));
-        ret->value = arena_copy(arena, value, (size_t)n);
-        ret->size = (size_t)n;
+        *ret = (struct xattr){ .name = arena_copy(arena, name, strlen(name)),
+                               .value = arena_copy(arena, value, (size_t)n),
+                               .size = (size_t)n };
         return ret->name && ret->value ? 0 : -ENOMEM;
 }
 
@@ -125,9 +125,17 @@ static size_t count_kept(const char *list, size_t size)
         return count;
 }
 
+/* One whose value we may not read. */
+static int add_closed(struct xattr *ret, const char *name, struct arena *arena)
+{
+        *ret = (struct xattr){ .name = arena_copy(arena, name, strlen(name)), .value = "", .is_closed = true };
+        return ret->name ? 0 : -ENOMEM;
+}
+
 static int load_listed(struct xattrs *ret, const struct place *p, const char *list, size_t size, struct arena *arena)
 {
         size_t count = count_kept(list, size);
+        int closed = 0;
 
         if (count == 0)
                 return 0;
@@ -142,12 +150,16 @@ static int load_listed(struct xattrs *ret, const struct place *p, const char *li
                 r = load_value(&ret->items[ret->count], p, name, arena);
                 if (r == -ENODATA)
                         continue;
+                if (r == -EACCES || r == -EPERM) {
+                        closed = r;
+                        r = add_closed(&ret->items[ret->count], name, arena);
+                }
                 if (r < 0)
                         return r;
                 ret->count++;
         }
         qsort(ret->items, ret->count, sizeof(*ret->items), compare_names);
-        return 0;
+        return closed;
 }
 
 static int load_xattrs(struct xattrs *ret, const struct place *p, struct arena *arena)
@@ -245,7 +257,8 @@ const struct xattr *xattrs_find(const struct xattrs *set, const char *name)
 
 bool xattr_equal(const struct xattr *a, const struct xattr *b)
 {
-        return str_equal(a->name, b->name) && a->size == b->size && memcmp(a->value, b->value, a->size) == 0;
+        return !a->is_closed && !b->is_closed && str_equal(a->name, b->name) && a->size == b->size &&
+               memcmp(a->value, b->value, a->size) == 0;
 }
 
 int timespec_compare(struct timespec a, struct timespec b)

@@ -15,6 +15,7 @@ struct xattr {
         const char *name;
         const void *value;
         size_t size;
+        bool is_closed; /* that it is there is all we may know */
 };
 
 struct xattrs {
@@ -38,7 +39,7 @@ struct entry {
         bool takes_no_link;   /* immutable or append-only, see chattr(1) */
         bool is_mount_point;  /* of another mount, be it of the same filesystem */
         bool content_omitted; /* of a directory: it is taken, what is in it is not (see transfer/source.h) */
-        bool is_bare;         /* target and attributes were not loaded: entry_load_rest() does that */
+        bool is_bare; /* target and attributes were not loaded: entry_load_rest() does that; or not all of them */
 };
 
 /*

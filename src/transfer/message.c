@@ -137,7 +137,7 @@ static int get_xattr(struct unpack *u, struct xattr *ret, const struct xattr *be
 {
         const void *value;
 
-        ret->name = get_text(u, XATTR_NAME_MAX, arena);
+        *ret = (struct xattr){ .name = get_text(u, XATTR_NAME_MAX, arena) };
         value = unpack_bytes(u, XATTR_SIZE_MAX, &ret->size);
         if (u->broken)
                 return 0;

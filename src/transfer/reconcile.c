@@ -322,17 +322,38 @@ int reconcile_load_old(struct visit *v, const char *name, struct entry *ret, str
                 return err_item_at(err, -EXDEV, "change what is mounted in the destination at", v->to.path, name);
         if (r == 0 && entry_is_dir(ret) && ret->dev != v->update->to_dev)
                 return err_destination_at(err, -EXDEV, "change another filesystem at", v->to.path, name);
-        /* What we may not read of our own file we will replace. */
+        /* What we may not read of our own file: see complete_old(). */
         if ((r == -EACCES || r == -EPERM) && ret->mode != 0) {
-                ret->mtime.tv_nsec = -1;
                 if (!ret->target)
                         ret->target = "";
+                limits_disregard(v->update->config->limits, ret);
                 return 1;
         }
         if (r < 0)
                 return err_destination_at(err, r, failed, v->to.path, name);
         limits_disregard(v->update->config->limits, ret);
         return 1;
+}
+
+/*
+ * Some attributes of @have, which is our own, may not be read. If nothing of the file has changed at the source since
+ * the last complete transfer they are what that has stored; else it is replaced.
+ */
+static void complete_old(const struct update_config *c, const struct entry *want, struct entry *have)
+{
+        bool is_known = entry_is_file(want) && entry_is_file(have) && have->xattrs.count > 0 && c->has_reference &&
+                        timespec_compare(want->ctime, c->reference) < 0;
+
+        for (size_t i = 0; i < have->xattrs.count && is_known; i++) {
+                struct xattr *own = &have->xattrs.items[i];
+                const struct xattr *other = own->is_closed ? xattrs_find(&want->xattrs, own->name) : own;
+
+                is_known = other != NULL;
+                if (other)
+                        *own = *other;
+        }
+        if (!is_known)
+                have->mtime.tv_nsec = -1;
 }
 
 /* All of @want, as the destination can hold it. A new file is opened anyway, and stays bare until then. */
@@ -367,6 +388,8 @@ int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, s
         r = load_wanted(v, want, have, err);
         if (r != 0)
                 return r < 0 ? r : 0;
+        if (have && have->is_bare)
+                complete_old(c, want, &old);
         if (!v->is_repeated)
                 report_add(c->report, REPORT_ENTRIES, 1);
         if (!v->is_repeated && entry_is_file(want))

@@ -57,6 +57,29 @@ for successor in none file; do
         rm -f source/readonly source/closed
 done
 
+# Files of its own that it may not read are told equal by what it may: nothing of them is sent again. What can be read of
+# the source only since the last backup is not yet known to be the same (and "since" is some seconds earlier).
+mkdir source/own
+for name in plain attribute unwritten; do
+        head -c 200k /dev/urandom >source/own/$name
+done
+setfattr -n user.x -v 1 source/own/attribute
+setfattr -n user.x source/own/unwritten
+chmod 0 source/own/plain source/own/attribute
+chmod 200 source/own/unwritten
+chown -R "$ordinary_user:$ordinary_user" source/own
+sleep 6
+expect_status 0 far_backup -b --no-sudo source "$tmp/user/latest"
+expect_status 0 far_backup -b --no-sudo source "$tmp/user/latest"
+says 'changes: none'
+says ' 0 bytes copied'
+setfattr -n user.x -v 2 source/own/attribute
+setfattr -n user.y -v 1 source/own/unwritten
+chmod 400 source/own/plain
+expect_status 0 far_backup -b --no-sudo source "$tmp/user/latest"
+same source/own user/latest/own
+rm -rf source/own
+
 # The client cannot read everything.
 start_far
 echo secret >source/secret
