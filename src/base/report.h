@@ -13,7 +13,7 @@ enum report_count {
         REPORT_ENTRIES,        /* of the source, directories included */
         REPORT_BYTES,          /* size of its regular files */
         REPORT_NEW,            /* entries made */
-        REPORT_CHANGED,        /* files whose content was replaced */
+        REPORT_CHANGED,        /* entries whose content was replaced, or that are of another type now */
         REPORT_METADATA,       /* entries whose metadata alone changed */
         REPORT_LINKED,         /* names that became hard links of another */
         REPORT_DELETED,        /* entries removed from the destination */

@@ -97,7 +97,7 @@ void reconcile_tell(struct visit *v, const struct entry *want, const struct deci
                 enum report_count count;
         } shown[] = {
                 [DECIDE_MAKE] = { REPORT_VERB_NEW, REPORT_NEW },
-                [DECIDE_RETYPE] = { REPORT_VERB_TYPE, REPORT_NEW },
+                [DECIDE_RETYPE] = { REPORT_VERB_TYPE, REPORT_CHANGED },
                 [DECIDE_REPLACE] = { REPORT_VERB_CHANGED, REPORT_CHANGED },
                 [DECIDE_RELINK] = { REPORT_VERB_METADATA, REPORT_METADATA },
                 [DECIDE_ADJUST] = { REPORT_VERB_METADATA, REPORT_METADATA },

@@ -53,7 +53,8 @@ diff imagined listed || fail "the dry run imagined something else"
 # The list is the one of a local run, reasons and order within a directory included. (Which name of several leads is
 # chance, so there are no hard links.)
 mkdir -p plain/sub/deep plain/gone/deeper
-for name in content size mode owner type xattr time sub/a sub/deep/b gone/deeper/c; do
+mkdir plain/becomes-file
+for name in content size mode owner type becomes-directory becomes-file/d xattr time sub/a sub/deep/b gone/deeper/c; do
         echo $name >plain/$name
 done
 expect_status 0 run_backup -b plain near/latest
@@ -65,6 +66,9 @@ chmod 600 plain/mode
 chown 7:8 plain/owner
 rm plain/type
 ln -s target plain/type
+rm -r plain/becomes-directory plain/becomes-file
+mkdir plain/becomes-directory
+echo file >plain/becomes-file
 setfattr -n user.x -v 1 plain/xattr
 touch plain/time
 rm -r plain/gone
@@ -72,8 +76,14 @@ mv plain/sub/deep plain/sub/moved
 printf 'x' >"plain/$(printf 'odd\033\nname')"
 expect_status 0 run_backup -b -vv plain near/latest
 sort out >local-list
+grep '^changes: ' err >local-counts
 expect_status 0 far_backup -b -vv plain "$tmp/there/latest"
 sort out | diff local-list - || fail "the list is not that of a local run"
+grep '^changes: ' err | diff local-counts - || fail "the counts are not those of a local run"
+# What is of another type now has changed, and is not new.
+grep -q "^changes: $(grep -c '^new ' out) new, $(grep -c -e '^changed ' -e '^type ' out) changed, " err ||
+        fail "the summary does not count what is listed: $(cat out err)"
+[ "$(grep -c '^type ' out)" = 3 ] || fail "not all types are told: $(cat out)"
 same plain there/latest
 
 # Snapshot and rotation by themselves.
