@@ -16,7 +16,7 @@ second() {
         run_backup --crypto=backups --mount=$point "$@" "$source" $point/second/latest
 }
 
-# first_until CALL WHEN [OPTIONS]: a job of which the process is $stopped there. Directories: the source.
+# first_until CALL WHEN [OPTIONS]: a job of which the process is $stopped (and $stopped_run) there. Directories: the source.
 first_until() {
         local call=$1 when=$2 path=
         shift 2
@@ -32,10 +32,10 @@ first_leaves_before_second() {
 
         stop_at '' syncfs 1 "$@" --mount=$point "$source" $point/second/latest
         two=$stopped
-        stopped=$one
+        stopped=$one stopped_run=$one
         go_on 0
         opened
-        stopped=$two
+        stopped=$two stopped_run=$two
         go_on 0
         closed
 }
