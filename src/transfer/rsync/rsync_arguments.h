@@ -1,0 +1,38 @@
+/* What a server is to do, as the arguments of its command line (docs/rsync-protocol.md, section 3). */
+#pragma once
+
+#include "base/util.h"
+
+struct buf;
+struct err;
+
+struct rsync_arguments {
+        bool incremental;    /* lists may come one by one */
+        bool delete_missing; /* what is not in the lists, excluded or not */
+        bool dry_run;
+        bool one_file_system;
+        bool compress;
+        bool whole_file; /* it sends no sums of blocks */
+        bool list_only;  /* only directories' own content counts: `--dirs` instead of `--recursive` */
+        bool make_path;  /* where the server can (3.2.3), make all of the destination's directories */
+        unsigned timeout_s;
+        const char *link_destination; /* a directory relative to the destination; NULL: none */
+        const char *destination; /* as the server takes it: "MODULE/DIR/", or a path; ends with a slash */
+};
+
+enum rsync_generation {
+        RSYNC_GENERATION_30,  /* 3.0 */
+        RSYNC_GENERATION_31,  /* 3.1 to 3.2.6 */
+        RSYNC_GENERATION_327, /* 3.2.7 to 3.3 */
+        RSYNC_GENERATION_32,  /* 3.4 and later */
+};
+
+/*
+ * Append the arguments, each with a NUL behind it and an empty one at the end; where the destination holds what the
+ * server would take for a pattern, they are secluded, which makes two such lists. Return 0 or -ENOMEM.
+ */
+int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum rsync_generation generation);
+
+/* The same as a command for a shell: `rsync --server ...`; *ret_secluded is what goes to its input first (or empty). */
+int rsync_arguments_command(struct buf *out, struct buf *ret_secluded, const char *program,
+                            const struct rsync_arguments *a);

@@ -1,0 +1,50 @@
+/*
+ * Entries of file lists as they go over the wire (docs/rsync-protocol.md, section 5): flags, what is the same as with the
+ * entry before, numbers of hard links, ACLs and sets of extended attributes that were told of before. All of it is told
+ * with numeric ids, and with the options -lHogDtpAXr.
+ */
+#pragma once
+
+#include "base/util.h"
+#include "transfer/rsync/rsync_session.h"
+
+struct buf;
+struct entry;
+struct rsync_encoder;
+
+enum rsync_entry_flag {
+        RSYNC_ENTRY_TOP = 1 << 0,             /* the root of the transfer */
+        RSYNC_ENTRY_CONTENT_OMITTED = 1 << 1, /* a directory whose content is not part of it: nothing in there is deleted */
+};
+
+enum { RSYNC_PATH_MAX = 4095 };
+
+/* NULL when memory is short. */
+struct rsync_encoder *rsync_encoder_new(const struct rsync_session *session);
+struct rsync_encoder *rsync_encoder_free(struct rsync_encoder *e);
+DEFINE_FREEP(struct rsync_encoder, rsync_encoder_free)
+
+/* A list begins, whose first entry has the number @start. */
+void rsync_encoder_begin(struct rsync_encoder *e, int32_t start);
+
+/*
+ * Append an entry to @out. @path: relative to the root of the transfer, "." for that itself, of at most RSYNC_PATH_MAX
+ * bytes. @entry is loaded, with its ACLs among its attributes (base/entry.h). Hard links are found by dev and ino of
+ * entries with nlink > 1.
+ *
+ * Return 0, -ENOMEM, or -EINVAL when the ACL in the entry is none (then nothing was appended).
+ */
+int rsync_encoder_put(struct rsync_encoder *e, struct buf *out, const char *path, const struct entry *entry,
+                      unsigned flags);
+
+/* The end of a list. @io_error: bits as in docs/rsync-protocol.md. Return 0 or -ENOMEM. */
+int rsync_encoder_end(struct rsync_encoder *e, struct buf *out, unsigned io_error);
+
+/*
+ * Which of @entry's attributes has the number @number, from 1, in the set that was told? NULL: there is none; its index
+ * in entry->xattrs otherwise.
+ */
+const struct xattr *rsync_entry_xattr(const struct entry *entry, uint32_t number);
+
+/* The order of directories in a list, which is not that of their names as bytes: as if they ended in '/'. -1, 0, 1 */
+int rsync_compare_directories(const char *a, const char *b);
