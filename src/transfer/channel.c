@@ -1,5 +1,5 @@
 /*
- * One loop for everything: poll() for what can be done now, do it, until what the caller waits for has come about.
+ * One loop for everything: wait for what can be done now, do it, until what the caller waits for has come about.
  *
  * Compression pays when the link is the slower part, which shows by writes that would block: their share among the last
  * ones decides. A link that is fast for a while is given another try later.
@@ -8,15 +8,9 @@
 
 #include "base/err.h"
 #include "base/stop.h"
-#include "transfer/bucket.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include "transfer/duplex.h"
 
 enum {
-        READ_SIZE = 256 * 1024,
         UNSENT_MAX = 256 * 1024,
         IDLE_EVERY_MS = 1000,
         WRITES_JUDGED = 64, /* so many writes are looked at together; */
@@ -25,27 +19,22 @@ enum {
 
 struct channel {
         struct channel_config config;
+        struct duplex duplex;
         struct wire *wire;
-        struct buf unread; /* came while something was sent, or more than one packet at once */
-        uint64_t received_bytes, sent_bytes;
-        bool is_at_end; /* the peer sends nothing more */
-        bool outlives_stop;
-        struct bucket in_bucket, out_bucket;
         unsigned writes, blocked;
         void (*idle)(void *context);
         void *idle_context;
         uint64_t idled_us, idle_bytes; /* put in by it */
 };
 
-static int set_nonblocking(int fd)
-{
-        int flags = fcntl(fd, F_GETFL);
-
-        return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
 int channel_new(struct channel **ret, const struct channel_config *config, struct err *err)
 {
+        const struct duplex_config duplex = { .in_fd = config->in_fd,
+                                              .out_fd = config->out_fd,
+                                              .peer = config->peer,
+                                              .timeout_s = config->timeout_s,
+                                              .rate = config->rate,
+                                              .waiting_max = CHANNEL_WAITING_MAX };
         _cleanup_(channel_freep) struct channel *c = calloc(1, sizeof(*c));
         int r;
 
@@ -53,15 +42,11 @@ int channel_new(struct channel **ret, const struct channel_config *config, struc
                 return err_oom(err);
         c->config = *config;
         r = wire_new(&c->wire, &config->wire, err);
+        if (r == 0)
+                r = duplex_init(&c->duplex, &duplex, err);
         if (r < 0)
                 return r;
-        if (buf_reserve(&c->unread, READ_SIZE) < 0)
-                return err_oom(err);
-        if (set_nonblocking(config->in_fd) < 0 || set_nonblocking(config->out_fd) < 0)
-                return err_run(err, -errno, "prepare the connection to the", config->peer);
         wire_compress(c->wire, !config->never_compress);
-        bucket_init(&c->in_bucket, config->rate, stop_now_us());
-        bucket_init(&c->out_bucket, config->rate, stop_now_us());
         *ret = TAKE(c);
         return 0;
 }
@@ -71,22 +56,20 @@ struct channel *channel_free(struct channel *c)
         if (!c)
                 return NULL;
         wire_free(c->wire);
-        buf_deinit(&c->unread);
+        duplex_deinit(&c->duplex);
         free(c);
         return NULL;
 }
 
 void channel_set_timeout(struct channel *c, unsigned timeout_s)
 {
-        c->config.timeout_s = timeout_s;
+        c->duplex.config.timeout_s = timeout_s;
 }
 
 void channel_outlive_stop(struct channel *c)
 {
-        c->outlives_stop = true;
         c->config.rate = 0;
-        bucket_init(&c->in_bucket, 0, stop_now_us());
-        bucket_init(&c->out_bucket, 0, stop_now_us());
+        duplex_outlive_stop(&c->duplex);
 }
 
 void channel_while_waiting(struct channel *c, void (*idle)(void *context), void *context)
@@ -102,17 +85,12 @@ struct wire *channel_wire(struct channel *c)
 
 uint64_t channel_received_bytes(const struct channel *c)
 {
-        return c->received_bytes;
+        return c->duplex.received_bytes;
 }
 
 uint64_t channel_sent_bytes(const struct channel *c)
 {
-        return c->sent_bytes;
-}
-
-static int fail_gone(const struct channel *c, struct err *err)
-{
-        return err_runf(err, -ECONNRESET, "the connection to the %s has ended", c->config.peer);
+        return c->duplex.sent_bytes;
 }
 
 /* ---- both directions, without waiting ---- */
@@ -137,72 +115,16 @@ static size_t unsent(const struct channel *c)
 
 static int write_some(struct channel *c, struct err *err)
 {
-        size_t size;
+        size_t size, written;
         const void *data = wire_output(c->wire, &size);
-        ssize_t n;
+        int r = duplex_write(&c->duplex, data, size, &written, err);
 
-        size = bucket_allows(&c->out_bucket, size, stop_now_us());
-        if (size == 0)
-                return 0;
-        n = send(c->config.out_fd, data, size, MSG_NOSIGNAL);
-        if (n < 0 && errno == ENOTSOCK)
-                n = write(c->config.out_fd, data, size);
-        if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-                return fail_gone(c, err);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-                return err_run(err, -errno, "write to the", c->config.peer);
-        judge_link(c, n < (ssize_t)size);
-        if (n > 0) {
-                bucket_take(&c->out_bucket, (size_t)n);
-                wire_sent(c->wire, (size_t)n);
-                c->sent_bytes += (size_t)n;
-        }
+        if (r < 0)
+                return r;
+        judge_link(c, written < size);
+        if (written > 0)
+                wire_sent(c->wire, written);
         return 0;
-}
-
-static int read_some(struct channel *c, struct err *err)
-{
-        size_t size = bucket_allows(&c->in_bucket, READ_SIZE, stop_now_us());
-        ssize_t n;
-
-        if (size == 0)
-                return 0;
-        if (c->unread.size > CHANNEL_WAITING_MAX)
-                return err_runf(err, -EPROTO, "the %s sends without end", c->config.peer);
-        if (buf_reserve(&c->unread, READ_SIZE) < 0)
-                return err_oom(err);
-        n = read(c->config.in_fd, c->unread.data + c->unread.size, size);
-        if (n < 0 && errno == ECONNRESET)
-                n = 0;
-        if (n < 0)
-                return errno == EAGAIN || errno == EINTR ? 0 : err_run(err, -errno, "read from the", c->config.peer);
-        bucket_take(&c->in_bucket, (size_t)n);
-        c->is_at_end = n == 0;
-        c->unread.size += (size_t)n;
-        c->received_bytes += (size_t)n;
-        return 0;
-}
-
-/* Until a bucket has something again its descriptor is not watched. Return for how long, -1 if both may go. */
-static int pause_ms(struct channel *c, struct pollfd *in, struct pollfd *out)
-{
-        uint64_t least_us = UINT64_MAX;
-
-        if (in->fd >= 0 && bucket_allows(&c->in_bucket, READ_SIZE, stop_now_us()) == 0) {
-                in->fd = -1;
-                least_us = bucket_wait_us(&c->in_bucket);
-        }
-        if (out->fd >= 0 && bucket_allows(&c->out_bucket, unsent(c), stop_now_us()) == 0) {
-                out->fd = -1;
-                if (bucket_wait_us(&c->out_bucket) < least_us)
-                        least_us = bucket_wait_us(&c->out_bucket);
-        }
-        return least_us == UINT64_MAX ? -1 : (int)(least_us / 1000) + 1;
-}
-
-static int least_ms(int a, int b)
-{
-        return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 static int idle(struct channel *c, struct err *err)
@@ -226,23 +148,9 @@ static int idle(struct channel *c, struct err *err)
 /* Wait until something can be done, and do it. @deadline_us as of stop_deadline_us(). */
 static int work(struct channel *c, uint64_t deadline_us, struct err *err)
 {
-        struct pollfd fds[] = {
-                { .fd = c->is_at_end ? -1 : c->config.in_fd, .events = POLLIN },
-                { .fd = unsent(c) > 0 ? c->config.out_fd : -1, .events = POLLOUT },
-                { .fd = c->outlives_stop ? -1 : stop_fd(), .events = POLLIN },
-        };
-        int nap = least_ms(pause_ms(c, &fds[0], &fds[1]), stop_left_ms(deadline_us)), n, r;
+        int r = duplex_wait(&c->duplex, unsent(c), c->idle ? IDLE_EVERY_MS : -1, deadline_us, err);
 
-        n = poll(fds, ARRAY_SIZE(fds), least_ms(nap, c->idle ? IDLE_EVERY_MS : -1));
-        r = c->outlives_stop ? 0 : stop_check(err);
-        if (r < 0)
-                return r;
-        if (n == 0 && stop_left_ms(deadline_us) == 0)
-                return err_runf(err, -ETIMEDOUT, "the %s has been silent for %u seconds", c->config.peer,
-                                c->config.timeout_s);
-        if (fds[0].revents)
-                r = read_some(c, err);
-        if (r == 0 && fds[1].revents)
+        if (r == DUPLEX_WRITABLE)
                 r = write_some(c, err);
         return r == 0 ? idle(c, err) : r;
 }
@@ -258,12 +166,12 @@ struct silence {
 /* What idle() puts in counts less than nothing until it has gone. */
 static int64_t gone(const struct channel *c)
 {
-        return (int64_t)(c->received_bytes + c->sent_bytes) - (int64_t)c->idle_bytes;
+        return (int64_t)(c->duplex.received_bytes + c->duplex.sent_bytes) - (int64_t)c->idle_bytes;
 }
 
 static struct silence silence_begin(const struct channel *c)
 {
-        return (struct silence){ .bytes = gone(c), .deadline_us = stop_deadline_us(c->config.timeout_s) };
+        return (struct silence){ .bytes = gone(c), .deadline_us = stop_deadline_us(c->duplex.config.timeout_s) };
 }
 
 static int work_in_silence(struct channel *c, struct silence *s, struct err *err)
@@ -280,10 +188,10 @@ static int next(struct channel *c, struct wire_message *ret, struct err *err)
 {
         int r = wire_next(c->wire, ret, err);
 
-        if (r != 0 || c->unread.size == 0)
+        if (r != 0 || c->duplex.unread.size == 0)
                 return r;
-        r = wire_feed(c->wire, c->unread.data, c->unread.size, err);
-        buf_truncate(&c->unread, 0);
+        r = wire_feed(c->wire, c->duplex.unread.data, c->duplex.unread.size, err);
+        buf_truncate(&c->duplex.unread, 0);
         return r < 0 ? r : wire_next(c->wire, ret, err);
 }
 
@@ -296,16 +204,16 @@ int channel_receive(struct channel *c, struct wire_message *ret, bool wait, stru
         if (r == 0)
                 r = wire_flush(c->wire, err);
         if (r == 0 && !wait)
-                r = read_some(c, err);
+                r = duplex_read(&c->duplex, err);
         if (r == 0 && !wait) {
                 r = next(c, ret, err);
-                if (r == 0 && c->is_at_end && c->unread.size == 0)
-                        return fail_gone(c, err);
+                if (r == 0 && c->duplex.is_at_end && c->duplex.unread.size == 0)
+                        return duplex_fail_gone(&c->duplex, err);
                 return r == 0 && unsent(c) > 0 ? write_some(c, err) : r;
         }
         while (r == 0) {
-                if (c->is_at_end && c->unread.size == 0)
-                        return fail_gone(c, err);
+                if (c->duplex.is_at_end && c->duplex.unread.size == 0)
+                        return duplex_fail_gone(&c->duplex, err);
                 r = work_in_silence(c, &silence, err);
                 if (r == 0)
                         r = next(c, ret, err);
