@@ -33,20 +33,20 @@ struct rsync_mux {
         struct buf stream; /* data that has come; who takes from its front says so by rsync_mux_used() */
         size_t used;       /* of it */
 
-        /* A message has come, whole; one with a number has the right size. Return 0 or a negative errno with @err
-         * filled, which rsync_mux_feed() returns. */
+        /* A message has come, whole, with a NUL behind it; one with a number has the right size. Return 0 or a negative
+         * errno with @err filled, which rsync_mux_feed() returns. */
         int (*hear)(void *context, enum rsync_code code, const void *data, size_t size, struct err *err);
         void *context;
 
-        unsigned char head[4]; /* of the frame under way */
+        unsigned char head[4];  /* of the frame under way */
         size_t head_size, left; /* bytes of the head that are there, of the payload that are not */
         struct buf message;
 };
 
 void rsync_mux_deinit(struct rsync_mux *m);
 
-/* Take all of it. Return 0; -EPROTO with @err filled for codes that do not come on this way and for what is too long; or
- * what `hear` returns. */
+/* Take all of it. Return 0; -EPROTO with @err filled for codes that are not of this protocol and for what has a wrong
+ * size; or what `hear` returns. After an error there is nothing more to feed. */
 int rsync_mux_feed(struct rsync_mux *m, const void *data, size_t size, struct err *err);
 
 /* What is there of the stream; valid until the next call for it. */
