@@ -17,7 +17,7 @@ struct rsync_arguments {
         bool make_path;  /* where the server can (3.2.3), make all of the destination's directories */
         unsigned timeout_s;
         const char *link_destination; /* a directory relative to the destination; NULL: none */
-        const char *destination; /* as the server takes it: "MODULE/DIR/", or a path; ends with a slash */
+        const char *destination;      /* as the server takes it: "MODULE/DIR/", or a path; ends with a slash */
 };
 
 enum rsync_generation {
@@ -28,11 +28,16 @@ enum rsync_generation {
 };
 
 /*
- * Append the arguments, each with a NUL behind it and an empty one at the end; where the destination holds what the
- * server would take for a pattern, they are secluded, which makes two such lists. Return 0 or -ENOMEM.
+ * Append the arguments, each with a NUL behind it and an empty one at the end; where there is in a path what the server
+ * would take for a pattern, they are secluded, which makes two such lists. What a server of @generation does not know
+ * is left out. Return 0 or -ENOMEM.
  */
 int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum rsync_generation generation);
 
-/* The same as a command for a shell: `rsync --server ...`; *ret_secluded is what goes to its input first (or empty). */
+/*
+ * Append the same as a command for a shell: `PROGRAM --server ...`, without what not every server knows, since nobody
+ * knows yet who is there. @program is for the shell to interpret. *ret_secluded is what goes to the command's input
+ * first: nothing, unless a path has what shells quote differently. Both change only on success. Return 0 or -ENOMEM.
+ */
 int rsync_arguments_command(struct buf *out, struct buf *ret_secluded, const char *program,
                             const struct rsync_arguments *a);

@@ -1,0 +1,167 @@
+/*
+ *      --server -LETTERSe.CAPABILITIES            and then, in the same list or in a secluded one of their own:
+ *      [--timeout=N] [--delete-excluded] --numeric-ids [--link-dest=DIR] [--mkpath] . DESTINATION
+ *
+ * An option that a server does not know ends the conversation, often before it can say why. So only those are here that
+ * 3.0 has, and those that the server's greeting promises. Letters that tell of capabilities may be unknown to it.
+ */
+#include "transfer/rsync/rsync_arguments.h"
+
+#include "base/buf.h"
+
+#include <stdio.h>
+
+/* `C` belongs to `v`: without it, servers differ in where the seed goes. */
+static const char CAPABILITIES[] = "LsfxCIvu";
+
+static int put_letters(struct buf *out, const struct rsync_arguments *a, bool secluded)
+{
+        /* `e` is the last one: what follows is its value. */
+        return buf_printf(out, "-lHogDtpAX%s%s%s%s%s%se.%s%s", a->list_only ? "d" : "r", a->one_file_system ? "x" : "",
+                          a->dry_run ? "n" : "", a->compress ? "z" : "", a->whole_file ? "W" : "", secluded ? "s" : "",
+                          a->incremental ? "i" : "", CAPABILITIES);
+}
+
+/* One argument after the other, as a list's or a command's. */
+struct list {
+        struct buf *out;
+        int (*put)(struct buf *out, const char *argument);
+        int r; /* the first error */
+};
+
+static void add(struct list *l, const char *argument)
+{
+        if (l->r == 0)
+                l->r = l->put(l->out, argument);
+}
+
+static void add_joined(struct list *l, const char *option, const char *value)
+{
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+
+        if (l->r == 0 && buf_printf(&b, "%s%s", option, value) < 0)
+                l->r = -ENOMEM;
+        add(l, buf_text(&b));
+}
+
+static void add_letters(struct list *l, const struct rsync_arguments *a, bool secluded)
+{
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+
+        if (l->r == 0 && put_letters(&b, a, secluded) < 0)
+                l->r = -ENOMEM;
+        add(l, "--server");
+        add(l, buf_text(&b));
+}
+
+static void add_options(struct list *l, const struct rsync_arguments *a, enum rsync_generation generation)
+{
+        char timeout[32];
+
+        if (a->timeout_s > 0) {
+                snprintf(timeout, sizeof(timeout), "%u", a->timeout_s);
+                add_joined(l, "--timeout=", timeout);
+        }
+        /* It implies --delete. When is the server's choice: all of those that we talk to do it directory by directory.
+         */
+        if (a->delete_missing)
+                add(l, "--delete-excluded");
+        add(l, "--numeric-ids");
+        if (a->link_destination)
+                add_joined(l, "--link-dest=", a->link_destination);
+        /* From 3.2.3 on, but earlier greetings than that of 3.2.7 do not tell. */
+        if (a->make_path && generation >= RSYNC_GENERATION_327)
+                add(l, "--mkpath");
+}
+
+/* One that begins with a dash would be an option, also behind the dot. */
+static void add_destination(struct list *l, const struct rsync_arguments *a)
+{
+        add(l, ".");
+        add_joined(l, a->destination[0] == '-' ? "./" : "", a->destination);
+}
+
+static bool has_any(const struct rsync_arguments *a, const char *characters)
+{
+        return strpbrk(a->destination, characters) || (a->link_destination && strpbrk(a->link_destination, characters));
+}
+
+/* ---- for a daemon ---- */
+
+static int put_terminated(struct buf *out, const char *argument)
+{
+        return buf_append(out, argument, strlen(argument) + 1);
+}
+
+static void add_secluded(struct list *l, const struct rsync_arguments *a, enum rsync_generation generation)
+{
+        add(l, "rsync");
+        add_options(l, a, generation);
+        add_destination(l, a);
+        add(l, "");
+}
+
+int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum rsync_generation generation)
+{
+        /* Patterns; what 3.4.4 takes out of options; and " MODULE/", at which the destination would be split. */
+        bool secluded = has_any(a, "*?[\\ ");
+        struct list l = { .out = out, .put = put_terminated };
+        size_t before = out->size;
+
+        add_letters(&l, a, secluded);
+        if (secluded) {
+                add(&l, "");
+                add_secluded(&l, a, generation);
+        } else {
+                add_options(&l, a, generation);
+                add_destination(&l, a);
+                add(&l, "");
+        }
+        if (l.r < 0)
+                buf_truncate(out, before);
+        return l.r;
+}
+
+/* ---- for a shell ---- */
+
+static bool is_plain(const char *text)
+{
+        static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._,:+@%=-";
+
+        return *text && text[strspn(text, harmless)] == '\0';
+}
+
+/* By single quotes, within which there is nothing that is not the same to all shells: see rsync_arguments_command(). */
+static int put_quoted(struct buf *out, const char *argument)
+{
+        const char *quote = is_plain(argument) ? "" : "'";
+
+        return buf_printf(out, " %s%s%s", quote, argument, quote);
+}
+
+int rsync_arguments_command(struct buf *out, struct buf *ret_secluded, const char *program,
+                            const struct rsync_arguments *a)
+{
+        /*
+         * Single quotes do not hold back the history of csh, newlines do not stay within its lines, and fish has
+         * escapes of its own. Seclusion would do for all paths, but rrsync(1) does not let it through.
+         */
+        bool secluded = has_any(a, "'\\!\n\r");
+        _cleanup_(buf_deinit) struct buf command = { .data = NULL }, input = { .data = NULL };
+        struct list l = { .out = &command, .put = put_quoted, .r = buf_puts(&command, program) };
+        struct list second = { .out = &input, .put = put_terminated };
+
+        add_letters(&l, a, secluded);
+        if (secluded) {
+                add_secluded(&second, a, RSYNC_GENERATION_30);
+        } else {
+                add_options(&l, a, RSYNC_GENERATION_30);
+                add_destination(&l, a);
+        }
+        if (l.r < 0 || second.r < 0 || buf_reserve(out, command.size) < 0 || buf_reserve(ret_secluded, input.size) < 0)
+                return -ENOMEM;
+        /* There is room. */
+        (void)buf_append(out, command.data, command.size);
+        (void)buf_append(ret_secluded, buf_text(&input), input.size);
+        return 0;
+}
