@@ -17,8 +17,7 @@ DEFINE_FREEP(struct rsync_token, rsync_token_free)
 
 /* A file begins. */
 void rsync_token_begin(struct rsync_token *t);
-/* Append to @out; what is not complete yet may be held back until the next block or the end. All return 0 or -ENOMEM.
- */
+/* Append to @out; what is not complete yet may be held back until the next block or the end. Return 0 or -ENOMEM. */
 int rsync_token_literal(struct rsync_token *t, struct buf *out, const void *data, size_t size);
 int rsync_token_block(struct rsync_token *t, struct buf *out, uint32_t index);
 int rsync_token_end(struct rsync_token *t, struct buf *out);
