@@ -34,7 +34,7 @@ static const char *skip_number(const char *text, int *ret)
 
         if (digits == 0 || digits > PROTOCOL_DIGITS_MAX)
                 return NULL;
-        *ret = atoi(text);
+        *ret = (int)strtol(text, NULL, 10);
         return text + digits;
 }
 
