@@ -6,6 +6,7 @@
 #include "quick.h"
 #include "scratch.h"
 #include "transfer/rsync/rsync_match.h"
+#include "transfer/rsync/rsync_slide.h"
 #include "transfer/rsync/rsync_weak.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB };
@@ -194,6 +195,40 @@ START_TEST(rolling_checksums_roll)
                         w = rsync_weak_roll(w, size, (signed char)bytes[at], (signed char)bytes[at + size]);
                 }
         }
+        free(bytes);
+}
+END_TEST
+
+/* By eight or one by one, a window stops at the same places, with the same sums. */
+START_TEST(windows_slide_to_where_a_block_may_be)
+{
+        enum { SIZE = 100000 };
+        static const uint32_t blocks[] = { 1, 7, 700, 1000, 65536 };
+        unsigned char *bytes = noise_of(SIZE, 12);
+        size_t stops = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+                struct basis b = basis_of(&session, bytes + 50, SIZE - 50, blocks[i], 2);
+                const unsigned char *at = bytes, *last = bytes + SIZE - blocks[i];
+                struct rsync_weak w = rsync_weak_of(bytes, blocks[i]);
+                struct rsync_table t;
+
+                ck_assert_int_eq(rsync_table_init(&t, &b.sums), 0);
+                for (; at < last; stops++) {
+                        const unsigned char *end = at + size_min((size_t)(last - at), 1 + stops % 100), *before = at;
+
+                        at = rsync_slide(&t, &w, blocks[i], at, end);
+                        quick_assert(at > before && at <= end);
+                        quick_assert(rsync_weak_value(w) == rsync_weak_value(rsync_weak_of(at, blocks[i])));
+                        quick_assert(at == end || rsync_table_may_have(&t, rsync_weak_value(w)));
+                        while (++before < at)
+                                quick_assert(
+                                        !rsync_table_may_have(&t, rsync_weak_value(rsync_weak_of(before, blocks[i]))));
+                }
+                rsync_table_deinit(&t);
+                free(b.data);
+        }
+        ck_assert_uint_gt(stops, 1000);
         free(bytes);
 }
 END_TEST
@@ -569,6 +604,7 @@ int main(void)
                 rolling_checksums_are_as_documented,
                 rolling_checksums_of_all_sizes_are_right,
                 rolling_checksums_roll,
+                windows_slide_to_where_a_block_may_be,
                 heads_that_cannot_be_are_refused,
                 the_documented_example_is_found,
                 only_what_changed_is_literal,

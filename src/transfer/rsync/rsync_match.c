@@ -11,6 +11,7 @@
  */
 #include "transfer/rsync/rsync_match.h"
 
+#include "transfer/rsync/rsync_slide.h"
 #include "transfer/rsync/rsync_table.h"
 #include "transfer/rsync/rsync_weak.h"
 
@@ -249,25 +250,17 @@ static bool find(struct rsync_match *m, uint32_t *ret_index)
 
 /* ---- through the content ---- */
 
-/* Move the window, by a byte or more, to where it may be a block, or else as far as the bytes suffice. */
+/* Move the window to where it may be a block, or else as far as the bytes suffice. */
 static void slide(struct rsync_match *m)
 {
-        size_t size = m->sums.block_size;
-        const unsigned char *at = m->data + m->at, *end = m->data + m->to - size;
-        const struct rsync_table table = m->table; /* in registers */
-        struct rsync_weak w = m->weak;
+        const unsigned char *at = m->data + m->at, *end = m->data + m->to - m->sums.block_size;
         uint64_t here = m->origin + m->at, stop;
 
         move_hopes(m, here + 1);
         stop = (m->next.at < m->same.at ? m->next.at : m->same.at) - here;
         if (stop < (uint64_t)(end - at))
                 end = at + stop;
-        do {
-                w = rsync_weak_roll(w, (uint32_t)size, (signed char)at[0], (signed char)at[size]);
-                at++;
-        } while (at < end && !rsync_table_may_have(&table, rsync_weak_value(w)));
-        m->weak = w;
-        m->at = (size_t)(at - m->data);
+        m->at += (size_t)(rsync_slide(&m->table, &m->weak, m->sums.block_size, at, end) - at);
         m->is_looked_at = false;
 }
 

@@ -51,5 +51,5 @@ uint64_t rsync_match_matched_bytes(const struct rsync_match *m);
  * RSYNC_WASTE_FREE and RSYNC_WASTE_EACH for each byte of content. Sums that collide, by chance or on purpose, cost
  * matches when that is used up, but no more time.
  */
-enum { RSYNC_WASTE_FREE = 64 * 1024 * 1024, RSYNC_WASTE_EACH = 64 };
+enum { RSYNC_WASTE_FREE = 4 * 1024 * 1024, RSYNC_WASTE_EACH = 64 };
 uint64_t rsync_match_waste_bytes(const struct rsync_match *m);

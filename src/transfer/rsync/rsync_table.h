@@ -19,9 +19,17 @@ struct rsync_table {
 int rsync_table_init(struct rsync_table *t, const struct rsync_sums *sums);
 void rsync_table_deinit(struct rsync_table *t);
 
+/*
+ * No two sums have the same hash, and its upper bits depend on all of theirs. Only the lower halves of products count,
+ * so that vectors of 16-bit lanes do for it (rsync_slide.c).
+ */
+enum { RSYNC_TABLE_A = 0x9e37, RSYNC_TABLE_B = 0x79b1, RSYNC_TABLE_C = 0x85ea };
+
 static inline uint32_t rsync_table_hash(uint32_t weak)
 {
-        return weak * 0x9e3779b1u; /* the upper bits of this depend on all of the sum */
+        uint32_t plain = weak & 0xffff, weighted = weak >> 16;
+
+        return (plain * RSYNC_TABLE_A + weighted * RSYNC_TABLE_B) << 16 | ((plain * RSYNC_TABLE_C + weighted) & 0xffff);
 }
 
 static inline bool rsync_table_may_have(const struct rsync_table *t, uint32_t weak)
