@@ -501,6 +501,8 @@ static const struct {
         { NUMBERS("\1"), -EPROTO, "incremental" },
         { NUMBERS("\xff\xff\xff\xff\xff\xff\xff"), -EPROTO, "compat flags" },
         { NUMBERS("\x81\xfe\x08md4 none\1\0\0\0"), -EPROTONOSUPPORT, "no checksum that is permitted here: md4 none" },
+        /* Without the seed as well: such a server has ended. */
+        { NUMBERS("\x81\xfe\x08md4 none"), -EPROTONOSUPPORT, "no checksum that is permitted here: md4 none" },
         { NUMBERS("\x81\xfe\x06xxh128\1\0\0\0"), RSYNC_HELLO_DONE, "" },
         { NUMBERS("\x81\xfe\x05xxh12\1\0\0\0"), -EPROTONOSUPPORT, "xxh12" },
         { NUMBERS("\x81\xfe\x07xxh128x\1\0\0\0"), -EPROTONOSUPPORT, "xxh128x" },

@@ -113,20 +113,20 @@ static int read_version(struct rsync_hello *h, struct rsync_reader *reader, stru
 
 /* ---- what it can do ---- */
 
-static int put_list(struct rsync_hello *h, int (*put)(struct buf *out, unsigned mask), unsigned mask)
+static int put_list(struct rsync_hello *h, enum rsync_hello_kind kind)
 {
         _cleanup_(buf_deinit) struct buf list = { .data = NULL };
-        int r = put(&list, mask);
+        int r = rsync_hello_put_names(h, kind, &list);
 
         return r == 0 ? rsync_put_string(&h->out, buf_text(&list), list.size) : r;
 }
 
 static int put_lists(struct rsync_hello *h, struct err *err)
 {
-        int r = put_list(h, rsync_hello_put_checksums, h->config.checksums);
+        int r = put_list(h, RSYNC_HELLO_CHECKSUMS);
 
         if (r == 0 && h->config.arguments->compress)
-                r = put_list(h, rsync_hello_put_compressions, h->config.compressions);
+                r = put_list(h, RSYNC_HELLO_COMPRESSIONS);
         return r < 0 ? err_oom(err) : 0;
 }
 
@@ -155,36 +155,43 @@ static int read_compat(struct rsync_hello *h, struct rsync_reader *reader, struc
         return flags & RSYNC_COMPAT_VARINT_FLAGS ? put_lists(h, err) : 0;
 }
 
-static int fail_choice(const struct rsync_hello *h, const char *what, const char *list, size_t size, struct err *err)
+static int fail_choice(const struct rsync_hello *h, enum rsync_hello_kind kind, const char *list, size_t size,
+                       struct err *err)
 {
         _cleanup_(freep) char *words = str_copy(list, size);
+        const char *what = kind == RSYNC_HELLO_CHECKSUMS ? "it has no checksum that is permitted here"
+                                                         : "it has no compression that is permitted here";
 
         return words ? rsync_hello_fail_saying(h, -EPROTONOSUPPORT, what, words, err) : err_oom(err);
 }
 
+/* At once, without waiting for the seed: a server that comes to the same result has ended. */
+static int read_choice(const struct rsync_hello *h, struct rsync_reader *reader, enum rsync_hello_kind kind, int *ret,
+                       struct err *err)
+{
+        size_t size;
+        const char *list = rsync_get_string(reader, &size);
+
+        if (reader->is_short)
+                return 0;
+        *ret = rsync_hello_choose(h, kind, list, size);
+        return *ret < 0 ? fail_choice(h, kind, list, size, err) : 0;
+}
+
 static int read_algorithms(struct rsync_hello *h, struct rsync_reader *reader, struct err *err)
 {
-        bool has_names = h->session.compat & RSYNC_COMPAT_VARINT_FLAGS, compress = h->config.arguments->compress;
-        const char *checksums = "", *compressions = "";
-        size_t checksums_size = 0, compressions_size = 0;
-        int checksum = h->session.checksum, compression = h->session.compression;
+        bool has_names = h->session.compat & RSYNC_COMPAT_VARINT_FLAGS;
+        int checksum = h->session.checksum, compression = h->session.compression, r = 0;
 
         if (has_names)
-                checksums = rsync_get_string(reader, &checksums_size);
-        if (has_names && compress)
-                compressions = rsync_get_string(reader, &compressions_size);
+                r = read_choice(h, reader, RSYNC_HELLO_CHECKSUMS, &checksum, err);
+        if (has_names && h->config.arguments->compress && r == 0)
+                r = read_choice(h, reader, RSYNC_HELLO_COMPRESSIONS, &compression, err);
+        if (r < 0)
+                return r;
         h->session.seed = rsync_get_int(reader);
         if (reader->is_short)
                 return 0;
-        if (has_names)
-                checksum = rsync_hello_choose_checksum(h->config.checksums, checksums, checksums_size);
-        if (has_names && compress)
-                compression = rsync_hello_choose_compression(h->config.compressions, compressions, compressions_size);
-        if (checksum < 0)
-                return fail_choice(h, "it has no checksum that is permitted here", checksums, checksums_size, err);
-        if (compression < 0)
-                return fail_choice(h, "it has no compression that is permitted here", compressions, compressions_size,
-                                   err);
         h->session.checksum = (enum rsync_checksum)checksum;
         h->session.compression = (enum rsync_compression)compression;
         h->state = RSYNC_HELLO_OVER;

@@ -5,7 +5,7 @@
  */
 #include "transfer/rsync/rsync_hello_parts.h"
 
-/* Names of one kind, the best first; @value is the bit of a mask. */
+/* Names of one kind, the best first; values are those of its enum, and bits of the mask of what is permitted. */
 struct kind {
         const char *(*name)(unsigned value);
         size_t count;
@@ -27,38 +27,46 @@ static const char *compression_name(unsigned value)
         return rsync_compression_name((enum rsync_compression)value);
 }
 
-static const struct kind auths = {
-        .name = auth_name,
-        .count = 5,
-        .values = { RSYNC_AUTH_SHA512, RSYNC_AUTH_SHA256, RSYNC_AUTH_SHA1, RSYNC_AUTH_MD5, RSYNC_AUTH_MD4 },
+static const struct kind kinds[] = {
+        [RSYNC_HELLO_AUTHS] = {
+                .name = auth_name,
+                .count = 5,
+                .values = { RSYNC_AUTH_SHA512, RSYNC_AUTH_SHA256, RSYNC_AUTH_SHA1, RSYNC_AUTH_MD5, RSYNC_AUTH_MD4 },
+        },
+        [RSYNC_HELLO_CHECKSUMS] = {
+                .name = checksum_name,
+                .count = 4,
+                .values = { RSYNC_XXH128, RSYNC_XXH3, RSYNC_XXH64, RSYNC_MD5 },
+        },
+        [RSYNC_HELLO_COMPRESSIONS] = {
+                .name = compression_name,
+                .count = 4,
+                .values = { RSYNC_COMPRESSION_ZSTD, RSYNC_COMPRESSION_LZ4, RSYNC_COMPRESSION_ZLIBX,
+                            RSYNC_COMPRESSION_ZLIB },
+        },
 };
 
-static const struct kind checksums = {
-        .name = checksum_name,
-        .count = 4,
-        .values = { RSYNC_XXH128, RSYNC_XXH3, RSYNC_XXH64, RSYNC_MD5 },
-};
-
-static const struct kind compressions = {
-        .name = compression_name,
-        .count = 4,
-        .values = { RSYNC_COMPRESSION_ZSTD, RSYNC_COMPRESSION_LZ4, RSYNC_COMPRESSION_ZLIBX, RSYNC_COMPRESSION_ZLIB },
-};
-
-static bool is_offered(unsigned mask, unsigned value)
+static bool is_permitted(const struct rsync_hello *h, enum rsync_hello_kind kind, unsigned value)
 {
-        return mask == 0 || (mask & 1u << value) != 0;
+        const unsigned masks[] = {
+                [RSYNC_HELLO_AUTHS] = h->config.auths,
+                [RSYNC_HELLO_CHECKSUMS] = h->config.checksums,
+                [RSYNC_HELLO_COMPRESSIONS] = h->config.compressions,
+        };
+
+        return masks[kind] == 0 || (masks[kind] & 1u << value) != 0;
 }
 
-static int put(struct buf *out, const struct kind *kind, unsigned mask)
+int rsync_hello_put_names(const struct rsync_hello *h, enum rsync_hello_kind kind, struct buf *out)
 {
+        const struct kind *k = &kinds[kind];
         const char *blank = "";
         int r = 0;
 
-        for (size_t i = 0; i < kind->count && r == 0; i++) {
-                if (!is_offered(mask, kind->values[i]))
+        for (size_t i = 0; i < k->count && r == 0; i++) {
+                if (!is_permitted(h, kind, k->values[i]))
                         continue;
-                r = buf_printf(out, "%s%s", blank, kind->name(kind->values[i]));
+                r = buf_printf(out, "%s%s", blank, k->name(k->values[i]));
                 blank = " ";
         }
         return r;
@@ -79,43 +87,13 @@ static bool has_name(const char *list, size_t size, const char *name)
         return false;
 }
 
-static int choose(const struct kind *kind, unsigned mask, const char *list, size_t size)
+int rsync_hello_choose(const struct rsync_hello *h, enum rsync_hello_kind kind, const char *list, size_t size)
 {
-        for (size_t i = 0; i < kind->count; i++) {
-                unsigned value = kind->values[i];
+        const struct kind *k = &kinds[kind];
 
-                if (is_offered(mask, value) && has_name(list, size, kind->name(value)))
-                        return (int)value;
+        for (size_t i = 0; i < k->count; i++) {
+                if (is_permitted(h, kind, k->values[i]) && has_name(list, size, k->name(k->values[i])))
+                        return k->values[i];
         }
         return -1;
-}
-
-int rsync_hello_put_auths(struct buf *out, unsigned mask)
-{
-        return put(out, &auths, mask);
-}
-
-int rsync_hello_put_checksums(struct buf *out, unsigned mask)
-{
-        return put(out, &checksums, mask);
-}
-
-int rsync_hello_put_compressions(struct buf *out, unsigned mask)
-{
-        return put(out, &compressions, mask);
-}
-
-int rsync_hello_choose_auth(unsigned mask, const char *list, size_t size)
-{
-        return choose(&auths, mask, list, size);
-}
-
-int rsync_hello_choose_checksum(unsigned mask, const char *list, size_t size)
-{
-        return choose(&checksums, mask, list, size);
-}
-
-int rsync_hello_choose_compression(unsigned mask, const char *list, size_t size)
-{
-        return choose(&compressions, mask, list, size);
 }

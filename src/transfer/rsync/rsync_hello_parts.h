@@ -46,12 +46,9 @@ int rsync_hello_refused(const struct rsync_hello *h, const char *words, struct e
 
 /* ---- rsync_hello_names.c: names of algorithms in lists that are separated by blanks ---- */
 
-/* Append those that are in the mask (0: all), best first. Return 0 or -ENOMEM. */
-int rsync_hello_put_auths(struct buf *out, unsigned mask);
-int rsync_hello_put_checksums(struct buf *out, unsigned mask);
-int rsync_hello_put_compressions(struct buf *out, unsigned mask);
+enum rsync_hello_kind { RSYNC_HELLO_AUTHS, RSYNC_HELLO_CHECKSUMS, RSYNC_HELLO_COMPRESSIONS };
 
-/* The best of those in the mask that are in the list as well; -1: none. */
-int rsync_hello_choose_auth(unsigned mask, const char *list, size_t size);
-int rsync_hello_choose_checksum(unsigned mask, const char *list, size_t size);
-int rsync_hello_choose_compression(unsigned mask, const char *list, size_t size);
+/* Append those that the configuration permits, best first. Return 0 or -ENOMEM. */
+int rsync_hello_put_names(const struct rsync_hello *h, enum rsync_hello_kind kind, struct buf *out);
+/* The best of those that are in the list as well, a value of its enum; -1: none. */
+int rsync_hello_choose(const struct rsync_hello *h, enum rsync_hello_kind kind, const char *list, size_t size);

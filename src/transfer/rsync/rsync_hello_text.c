@@ -21,7 +21,7 @@ int rsync_hello_greet(struct rsync_hello *h)
         int r = buf_printf(&h->out, "%s%d.0 ", MARK, h->session.protocol);
 
         if (r == 0)
-                r = rsync_hello_put_auths(&h->out, h->config.auths);
+                r = rsync_hello_put_names(h, RSYNC_HELLO_AUTHS, &h->out);
         /* The daemon's greeting tells nothing that this would depend on. */
         return r == 0 ? buf_printf(&h->out, "\n%s\n", h->config.module) : r;
 }
@@ -105,7 +105,7 @@ static int choose_auth(const struct rsync_hello *h, struct err *err)
 {
         /* Those that do not say know no other. */
         const char *list = h->digests ? h->digests : rsync_auth_name(RSYNC_AUTH_MD5);
-        int auth = rsync_hello_choose_auth(h->config.auths, list, strlen(list));
+        int auth = rsync_hello_choose(h, RSYNC_HELLO_AUTHS, list, strlen(list));
 
         if (auth >= 0)
                 return auth;
