@@ -47,7 +47,7 @@ uint64_t rsync_match_literal_bytes(const struct rsync_match *m);
 uint64_t rsync_match_matched_bytes(const struct rsync_match *m);
 
 /*
- * What was spent on candidates that were none, in bytes that could have been summed up meanwhile: at most
+ * What was spent on candidates that were none, in bytes that could have been summed up meanwhile: not much over
  * RSYNC_WASTE_FREE and RSYNC_WASTE_EACH for each byte of content. Sums that collide, by chance or on purpose, cost
  * matches when that is used up, but no more time.
  */
