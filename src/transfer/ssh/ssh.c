@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/prompt.h"
+#include "base/tcp.h"
 #include "transfer/ssh/ssh_auth.h"
 #include "transfer/ssh/ssh_bridge.h"
 #include "transfer/ssh/ssh_config.h"
@@ -15,11 +16,11 @@
 #include "transfer/ssh/ssh_keyring.h"
 #include "transfer/ssh/ssh_link.h"
 #include "transfer/ssh/ssh_reader.h"
-#include "transfer/ssh/ssh_tcp.h"
 
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/auxv.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
@@ -166,20 +167,23 @@ static int add_name(const struct ssh *s, int code, struct err *err)
 
 static int reach(struct ssh *s, struct err *err)
 {
+        static const int families[] = {
+                [SSH_CONFIG_ANY] = AF_UNSPEC, [SSH_CONFIG_INET] = AF_INET, [SSH_CONFIG_INET6] = AF_INET6
+        };
         const struct ssh_config *c = s->config;
-        struct ssh_tcp_target target = { .host = c->host_name,
-                                         .port = c->port,
-                                         .family = c->family,
-                                         .bind_address = c->bind_address,
-                                         .timeout_s = c->connect_timeout_s ? c->connect_timeout_s : CONNECT_TIMEOUT_S,
-                                         .dead_after_s = s->dead_after_s };
+        struct tcp_target target = { .host = c->host_name,
+                                     .port = c->port,
+                                     .family = families[c->family],
+                                     .bind_address = c->bind_address,
+                                     .timeout_s = c->connect_timeout_s ? c->connect_timeout_s : CONNECT_TIMEOUT_S,
+                                     .dead_after_s = s->dead_after_s };
         struct stat st;
         int r;
 
         if (s->jump) {
                 r = ssh_forward(s->jump, c->host_name, c->port, &s->link.fd, err);
         } else {
-                r = ssh_tcp_connect(&target, err);
+                r = tcp_connect(&target, err);
                 s->link.fd = r < 0 ? -1 : r;
         }
         if (r < 0)

@@ -1,4 +1,4 @@
-#include "transfer/ssh/ssh_tcp.h"
+#include "base/tcp.h"
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -23,18 +23,6 @@ static struct addrinfo *addresses_free(struct addrinfo *list)
 }
 DEFINE_FREEP(struct addrinfo, addresses_free)
 
-static int family_number(enum ssh_config_family family)
-{
-        switch (family) {
-        case SSH_CONFIG_INET:
-                return AF_INET;
-        case SSH_CONFIG_INET6:
-                return AF_INET6;
-        default:
-                return AF_UNSPEC;
-        }
-}
-
 static int look_up(struct addrinfo **ret, const char *name, unsigned port, int family, int flags, struct err *err)
 {
         struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = flags };
@@ -51,7 +39,7 @@ static int look_up(struct addrinfo **ret, const char *name, unsigned port, int f
 }
 
 /* Kept as long as it is not known whether this is a peer that died or one that has nothing to say. */
-static void set_options(int fd, const struct ssh_tcp_target *t)
+static void set_options(int fd, const struct tcp_target *t)
 {
         unsigned dead_after_ms = t->dead_after_s * 1000;
         int on = 1;
@@ -62,7 +50,7 @@ static void set_options(int fd, const struct ssh_tcp_target *t)
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof(dead_after_ms));
 }
 
-static int bind_to(int fd, const struct ssh_tcp_target *t, int family, struct err *err)
+static int bind_to(int fd, const struct tcp_target *t, int family, struct err *err)
 {
         _cleanup_(addresses_freep) struct addrinfo *own = NULL;
         int r;
@@ -93,7 +81,7 @@ static int wait_connected(int fd, unsigned timeout_s, struct err *err)
 }
 
 /* Return a descriptor; -ECANCELED with @err filled; or another negative errno. */
-static int connect_to(const struct addrinfo *a, const struct ssh_tcp_target *t, struct err *err)
+static int connect_to(const struct addrinfo *a, const struct tcp_target *t, struct err *err)
 {
         _cleanup_(fd_closep) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
         int r;
@@ -123,11 +111,11 @@ static void note_failure(struct buf *tried, const struct addrinfo *a, int code)
         (void)buf_printf(tried, "%s%s: %s", tried->size > 0 ? "; " : "", address, strerror(-code));
 }
 
-int ssh_tcp_connect(const struct ssh_tcp_target *target, struct err *err)
+int tcp_connect(const struct tcp_target *target, struct err *err)
 {
         _cleanup_(addresses_freep) struct addrinfo *list = NULL;
         _cleanup_(buf_deinit) struct buf tried = { .data = NULL };
-        int r = look_up(&list, target->host, target->port, family_number(target->family), 0, err);
+        int r = look_up(&list, target->host, target->port, target->family, 0, err);
         char shown[SHOWN_MAX];
 
         if (r < 0)
