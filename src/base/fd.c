@@ -121,6 +121,22 @@ int fd_open_below(int root, const char *path)
         return fd;
 }
 
+int fd_open_beneath(int root, const char *path, int flags)
+{
+        struct open_how how = {
+                .flags = (unsigned)(flags | O_RDONLY | O_DIRECTORY | O_CLOEXEC | (flags & O_PATH ? 0 : O_NOATIME)),
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+        };
+        const char *name = *path ? path : ".";
+        long fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
+
+        if (fd < 0 && errno == EPERM) {
+                how.flags &= ~(unsigned)O_NOATIME;
+                fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
+        }
+        return fd >= 0 ? (int)fd : -errno;
+}
+
 int fd_sync_directory(int fd)
 {
         if (fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)

@@ -41,6 +41,12 @@ int fd_open_unmounted_at(int dirfd, const char *name, int flags);
  */
 int fd_open_below(int root, const char *path);
 
+/*
+ * Open the directory @path (shorter than PATH_MAX; "" is @root itself) below @root, without following symlinks; other
+ * filesystems are entered. @flags may add O_PATH. Return a descriptor or -errno.
+ */
+int fd_open_beneath(int root, const char *path, int flags);
+
 /* Have the names in a directory on the disk, on filesystems that know how to. Return 0 or -errno. */
 int fd_sync_directory(int fd);
 

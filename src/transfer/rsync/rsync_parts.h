@@ -1,0 +1,177 @@
+/*
+ * What the files of a push share; rsync_push.c tells how they go together. Functions that return int: 0, or a negative
+ * errno with @err filled, unless said otherwise.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/entry.h"
+#include "transfer/duplex.h"
+#include "transfer/rsync/rsync_digest.h"
+#include "transfer/rsync/rsync_entry.h"
+#include "transfer/rsync/rsync_lists.h"
+#include "transfer/rsync/rsync_match.h"
+#include "transfer/rsync/rsync_mux.h"
+#include "transfer/rsync/rsync_number.h"
+#include "transfer/rsync/rsync_push.h"
+#include "transfer/source.h"
+
+struct rsync_encoder;
+struct rsync_push;
+struct rsync_token;
+
+/* ---- the walk: rsync_walk.c ---- */
+
+/* With one list alone: a subdirectory that is still to be gone into, in rsync_walk.children; its name with a NUL
+ * follows.
+ */
+struct rsync_child {
+        bool content_omitted;
+        size_t name_size;
+};
+
+struct rsync_frame {
+        size_t path_size;      /* of this directory, in rsync_walk.path */
+        size_t children, next; /* in rsync_walk.children; the last one's go to the end of that */
+        int32_t item;          /* its own number */
+};
+
+struct rsync_walk {
+        struct rsync_frame *frames;
+        size_t depth, capacity;
+        struct buf children;
+        struct buf path;    /* of the directory that is being read */
+        int32_t parent;     /* what its entries give as that */
+        struct arena arena; /* for names of directories that are found in it */
+        bool has_begun, is_over;
+};
+
+/* Read a directory and send its list. */
+int rsync_walk_step(struct rsync_push *p, struct err *err);
+void rsync_walk_deinit(struct rsync_push *p);
+
+/* ---- what the server asks for: rsync_request.c ---- */
+
+/* Of a request; bits. */
+enum rsync_item_flag {
+        RSYNC_ITEM_CHANGE = 1 << 1,
+        RSYNC_ITEM_SIZE = 1 << 2,
+        RSYNC_ITEM_TIME = 1 << 3,
+        RSYNC_ITEM_PERMS = 1 << 4,
+        RSYNC_ITEM_OWNER = 1 << 5,
+        RSYNC_ITEM_GROUP = 1 << 6,
+        RSYNC_ITEM_ACL = 1 << 7,
+        RSYNC_ITEM_XATTR = 1 << 8,
+        RSYNC_ITEM_BASIS = 1 << 11,
+        RSYNC_ITEM_NAME = 1 << 12,
+        RSYNC_ITEM_NEW = 1 << 13,
+        RSYNC_ITEM_LOCAL = 1 << 14,
+        RSYNC_ITEM_TRANSFER = 1 << 15,
+};
+
+struct rsync_request {
+        int32_t number;
+        unsigned flags;
+        uint8_t basis;
+        const void *name; /* borrowed, like what follows, until the next bytes are taken */
+        size_t name_size;
+        const unsigned char *wishes; /* for values of attributes, as they stand there */
+        size_t wishes_size;
+        struct rsync_sums sums;
+        uint64_t sums_skipped; /* bytes of sums that are too many to be of use, and follow */
+};
+
+/* Take one of what the server sent, and answer it or begin to. Return 1; 0 when it is not all there yet. */
+int rsync_request_step(struct rsync_push *p, struct err *err);
+
+/* Bring the answer to a request's head. */
+int rsync_request_echo(struct rsync_push *p, const struct rsync_request *q, const struct entry *e, struct err *err);
+
+/* ---- contents: rsync_file.c ---- */
+
+struct rsync_file {
+        int fd; /* -1: none is being sent */
+        int32_t number;
+        struct entry entry; /* as it was before it was read */
+        uint64_t at;
+        bool is_broken; /* could not be read to its end */
+        struct buf sums, piece;
+        struct rsync_match *match;
+        struct rsync_token *token;
+        struct rsync_digest *digest;
+        struct arena arena;
+
+        /* The directory that was used last. */
+        struct buf path;
+        int dir_fd;
+        struct source_dir dir;
+
+        int32_t *lost; /* numbers of those that could not be read */
+        size_t lost_count, lost_capacity;
+};
+
+int rsync_file_init(struct rsync_push *p);
+/* Open the item and begin the answer, or say that it does not come. */
+int rsync_file_begin(struct rsync_push *p, const struct rsync_request *q, const char *path, struct err *err);
+/* A bounded piece of it. */
+int rsync_file_step(struct rsync_push *p, struct err *err);
+void rsync_file_deinit(struct rsync_push *p);
+
+/*
+ * The metadata of what is at @path, in @arena. Return 0; SOURCE_VANISHED; or a negative errno with @err filled.
+ */
+int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena, struct entry *ret, struct err *err);
+
+/* ---- what it says: rsync_hear.c ---- */
+
+enum { RSYNC_SAID_MAX = 512 };
+
+struct rsync_heard {
+        char said[RSYNC_SAID_MAX]; /* its last error */
+        bool has_failed;           /* ERROR_EXIT came */
+        int32_t status;            /* with it */
+        uint64_t deleted;          /* told one by one */
+};
+
+int rsync_hear(void *push, enum rsync_code code, const void *data, size_t size, struct err *err);
+/* The server gave up: what it said, with what can be done about it. Returns the code. */
+int rsync_hear_failure(const struct rsync_push *p, struct err *err);
+
+/* ---- all of it ---- */
+
+struct rsync_push {
+        const struct rsync_push_config *config;
+        struct rsync_push_result *result;
+        struct rsync_session session;
+        bool dry_run;
+
+        struct duplex duplex;
+        struct rsync_mux mux;
+        struct buf plain;                                 /* data that is to go, not in frames yet */
+        struct buf out;                                   /* in frames */
+        size_t out_used;                                  /* of it has gone */
+        uint64_t moved_us, sent_us, ticked_us, looked_us; /* CLOCK_MONOTONIC: last time of each */
+        unsigned keep_alive_s;                            /* something goes at least so often; 0: it need not */
+
+        struct rsync_encoder *encoder;
+        struct rsync_lists *lists;
+        struct rsync_index in_index, out_index;
+        struct buf item_path; /* of the request under way */
+        unsigned io_error, io_error_told;
+        struct rsync_walk walk;
+        struct rsync_file file;
+        struct rsync_heard heard;
+        unsigned dones;        /* that came; those of lists are one */
+        uint64_t sums_to_skip; /* bytes of the last request that nobody needs */
+        bool is_over;
+};
+
+/* Put what is in `plain` into frames. */
+int rsync_push_frame(struct rsync_push *p, struct err *err);
+/* A message, behind all data so far. */
+int rsync_push_tell(struct rsync_push *p, enum rsync_code code, int32_t n, struct err *err);
+/* Between two entries: let go what there is, and never gather too much. */
+int rsync_push_breathe(struct rsync_push *p, struct err *err);
+/* An entry could not be read. */
+void rsync_push_lose(struct rsync_push *p, struct err *err);

@@ -1,0 +1,44 @@
+/*
+ * Sending a tree to an rsync server: what `rsync -aHAX --numeric-ids --delete` does on this side
+ * (docs/rsync-protocol.md). The server compares, asks for what differs, and deletes.
+ */
+#pragma once
+
+#include "base/util.h"
+#include "transfer/rsync/rsync_session.h"
+
+struct err;
+struct report;
+struct rsync_hello_config;
+struct source;
+
+struct rsync_push_config {
+        int in_fd, out_fd;  /* borrowed; may be one; made non-blocking */
+        const char *peer;   /* who is there, for messages: "HOST::MODULE" */
+        unsigned timeout_s; /* of silence while something is awaited; 0: what the server says, if it does */
+        uint64_t rate;      /* bytes a second at most, in each direction; 0: no limit */
+
+        const struct rsync_hello_config *hello;
+        int compression_level; /* of the compressor's own scale; 0: its default */
+
+        const struct source *source;
+        struct report *report; /* told of what could not be read, and of what the server does */
+
+        void (*tick)(void *context); /* called some times a second while it works; may be NULL */
+        void *tick_context;
+};
+
+/* What it came to. */
+struct rsync_push_result {
+        struct rsync_session session; /* protocol 0: it never came so far */
+        uint64_t sent_bytes, received_bytes;
+        uint64_t literal_bytes, matched_bytes; /* of contents: sent, and found at the server */
+        bool is_partial; /* the server could not take all of it, or deleted nothing after an error of reading */
+};
+
+/*
+ * Blocks until the server says goodbye. Return 0, or a negative errno with @err filled: of the connection (-ECONNRESET,
+ * -ETIMEDOUT), what the server refused (as rsync_hello_feed(), and -EROFS, -ENOSPC), -EPROTO, -ECANCELED after a stop
+ * request. @ret is filled in any case. What concerns single entries goes to the report.
+ */
+int rsync_push(const struct rsync_push_config *config, struct rsync_push_result *ret, struct err *err);

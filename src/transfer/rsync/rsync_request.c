@@ -1,0 +1,320 @@
+/*
+ * What the server sends: items that it has dealt with or wants, and the ends of phases. Bytes of which a request is not
+ * complete stay where they are, and it is read again from its beginning when more has come.
+ *
+ *      lists' DONEs ... DONE (phase 0)   DONE (redo is over)   DONE (delayed updates)   [deleted] DONE   DONE
+ *
+ * Each but the last is answered; protocol 30 does without the last but one (docs/rsync-protocol.md, section 8).
+ */
+#include "base/err.h"
+#include "base/report.h"
+#include "transfer/rsync/rsync_entry.h"
+#include "transfer/rsync/rsync_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+        SUMS_MAX = 1 << 30, /* bytes; with more of them the file goes whole */
+        LINK_DONE = RSYNC_ITEM_NAME | RSYNC_ITEM_LOCAL,
+};
+
+static int refuse(const struct rsync_push *p, const char *what, struct err *err)
+{
+        return err_runf(err, -EPROTO, "%s: the server %s", p->config->peer, what);
+}
+
+/* ---- taking one apart ---- */
+
+/* Are values of attributes asked for, or would they be? */
+static bool has_wishes(const struct rsync_push *p, unsigned flags)
+{
+        bool optimised = p->session.protocol >= 31 && !(p->session.compat & RSYNC_COMPAT_LINKED_XATTRS);
+
+        return flags & RSYNC_ITEM_XATTR && !p->dry_run && !(optimised && (flags & LINK_DONE) == LINK_DONE);
+}
+
+static void get_wishes(struct rsync_reader *r, struct rsync_request *q)
+{
+        q->wishes = r->at;
+        while (rsync_get_varint(r) != 0)
+                continue;
+        q->wishes_size = (size_t)(r->at - q->wishes);
+}
+
+static void get_sums(struct rsync_reader *r, struct rsync_request *q)
+{
+        struct rsync_sums *s = &q->sums;
+        uint64_t size;
+
+        s->count = (uint32_t)rsync_get_int(r);
+        s->block_size = (uint32_t)rsync_get_int(r);
+        s->strong_size = (uint32_t)rsync_get_int(r);
+        s->remainder = (uint32_t)rsync_get_int(r);
+        if (r->is_short || !rsync_sums_are_sane(s)) {
+                r->is_broken = !r->is_short;
+                return;
+        }
+        size = rsync_sums_size(s);
+        if (size > SUMS_MAX)
+                q->sums_skipped = size;
+        else
+                s->data = rsync_get_bytes(r, (size_t)size);
+}
+
+static void get_request(const struct rsync_push *p, struct rsync_reader *r, struct rsync_request *q)
+{
+        q->flags = rsync_get_short(r);
+        if (q->flags & RSYNC_ITEM_BASIS)
+                q->basis = rsync_get_byte(r);
+        if (q->flags & RSYNC_ITEM_NAME)
+                q->name = rsync_get_string(r, &q->name_size);
+        if (has_wishes(p, q->flags))
+                get_wishes(r, q);
+        if (q->flags & RSYNC_ITEM_TRANSFER && !p->dry_run)
+                get_sums(r, q);
+}
+
+/* ---- the answer ---- */
+
+static int put_value(struct rsync_push *p, const struct entry *e, int32_t wish, uint32_t number)
+{
+        const struct xattr *x = e ? rsync_entry_xattr(e, number) : NULL;
+
+        if (!x)
+                p->io_error |= RSYNC_IO_GENERAL;
+        if (rsync_put_varint(&p->plain, (uint32_t)wish) < 0 ||
+            rsync_put_varint(&p->plain, x ? (uint32_t)x->size : 0) < 0)
+                return -ENOMEM;
+        return x ? buf_append(&p->plain, x->value, x->size) : 0;
+}
+
+/* Each number is relative to the one before. */
+static int put_values(struct rsync_push *p, const struct rsync_request *q, const struct entry *e)
+{
+        struct rsync_reader r = rsync_read_begin(q->wishes, q->wishes_size);
+        uint32_t number = 0, wish;
+        int code = 0;
+
+        while (code == 0 && (wish = rsync_get_varint(&r)) != 0) {
+                number += wish;
+                code = put_value(p, e, (int32_t)wish, number);
+        }
+        return code < 0 ? code : rsync_put_byte(&p->plain, 0);
+}
+
+static int put_head(struct rsync_push *p, const struct rsync_request *q)
+{
+        struct buf *b = &p->plain;
+
+        if (rsync_put_index(b, &p->out_index, q->number) < 0 || rsync_put_short(b, (uint16_t)q->flags) < 0)
+                return -ENOMEM;
+        if (q->flags & RSYNC_ITEM_BASIS && rsync_put_byte(b, q->basis) < 0)
+                return -ENOMEM;
+        return q->flags & RSYNC_ITEM_NAME ? rsync_put_string(b, q->name, q->name_size) : 0;
+}
+
+static int put_sum_head(struct rsync_push *p, const struct rsync_sums *s)
+{
+        const uint32_t numbers[] = { s->count, s->block_size, s->strong_size, s->remainder };
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
+                r = rsync_put_int(&p->plain, (int32_t)numbers[i]);
+        return r;
+}
+
+int rsync_request_echo(struct rsync_push *p, const struct rsync_request *q, const struct entry *e, struct err *err)
+{
+        int r = put_head(p, q);
+
+        if (r == 0 && has_wishes(p, q->flags))
+                r = put_values(p, q, e);
+        if (r == 0 && q->flags & RSYNC_ITEM_TRANSFER && !p->dry_run)
+                r = put_sum_head(p, &q->sums);
+        return r < 0 ? err_oom(err) : 0;
+}
+
+/* ---- what is told of it ---- */
+
+static unsigned reasons(unsigned flags)
+{
+        static const struct {
+                unsigned flag, why;
+        } known[] = {
+                { RSYNC_ITEM_CHANGE, REPORT_WHY_CONTENT }, { RSYNC_ITEM_SIZE, REPORT_WHY_SIZE },
+                { RSYNC_ITEM_TIME, REPORT_WHY_MTIME },     { RSYNC_ITEM_PERMS, REPORT_WHY_MODE },
+                { RSYNC_ITEM_OWNER, REPORT_WHY_OWNER },    { RSYNC_ITEM_GROUP, REPORT_WHY_GROUP },
+                { RSYNC_ITEM_ACL, REPORT_WHY_ACL },        { RSYNC_ITEM_XATTR, REPORT_WHY_XATTRS },
+        };
+        unsigned why = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+                why |= flags & known[i].flag ? known[i].why : 0;
+        return why;
+}
+
+static void tell(struct rsync_push *p, const struct rsync_request *q, mode_t mode)
+{
+        struct report *report = p->config->report;
+        const char *path = buf_text(&p->item_path);
+        unsigned why = q->flags & RSYNC_ITEM_NEW ? 0 : reasons(q->flags);
+
+        if (q->flags & RSYNC_ITEM_NAME && q->flags & RSYNC_ITEM_LOCAL) {
+                if (q->name_size == 0)
+                        return; /* it was linked already */
+                report_add(report, REPORT_LINKED, 1);
+                report_change(report, REPORT_VERB_LINKED, NULL, path, false, 0);
+        } else if (q->flags & RSYNC_ITEM_NEW) {
+                report_add(report, REPORT_NEW, 1);
+                report_change(report, REPORT_VERB_NEW, NULL, path, S_ISDIR(mode), 0);
+        } else if (q->flags & RSYNC_ITEM_TRANSFER) {
+                report_add(report, REPORT_CHANGED, 1);
+                report_change(report, REPORT_VERB_CHANGED, NULL, path, false, why);
+        } else if (why) {
+                report_add(report, REPORT_METADATA, 1);
+                report_change(report, REPORT_VERB_METADATA, NULL, path, S_ISDIR(mode), why);
+        }
+}
+
+/* ---- items ---- */
+
+/* No content is wanted, but there may be values of attributes. */
+static int answer_item(struct rsync_push *p, const struct rsync_request *q, bool is_known, struct err *err)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        struct entry e;
+        int r = SOURCE_VANISHED;
+
+        if (is_known && q->wishes_size > 1)
+                r = rsync_file_load(p, buf_text(&p->item_path), &arena, &e, err);
+        if (r < 0 && err->kind != ERR_ITEM)
+                return r;
+        if (r < 0)
+                rsync_push_lose(p, err);
+        return rsync_request_echo(p, q, r == 0 ? &e : NULL, err);
+}
+
+/* What belongs to a list that the server was done with may be told of afterwards, but no content is wanted then. */
+static int on_item(struct rsync_push *p, const struct rsync_request *q, struct err *err)
+{
+        struct rsync_item item = { .mode = 0 };
+        int r = rsync_lists_find(p->lists, q->number, &item, &p->item_path);
+        bool is_wanted = q->flags & RSYNC_ITEM_TRANSFER, is_known = r == 0;
+
+        if (r == -ENOMEM)
+                return err_oom(err);
+        if (is_wanted && (!is_known || !S_ISREG(item.mode) || p->dones >= 2))
+                return refuse(p, "asked for the content of what has none", err);
+        if (is_wanted && !p->dry_run) {
+                r = rsync_file_begin(p, q, buf_text(&p->item_path), err);
+                is_known = is_known && p->file.fd >= 0;
+        } else
+                r = answer_item(p, q, is_known, err);
+        if (r == 0 && p->dones == 0 && is_known)
+                tell(p, q, item.mode);
+        return r;
+}
+
+/* ---- phases ---- */
+
+static unsigned dones_expected(const struct rsync_push *p)
+{
+        return p->session.protocol >= 31 ? 5 : 4;
+}
+
+static int answer_done(struct rsync_push *p, struct err *err)
+{
+        return rsync_put_index(&p->plain, &p->out_index, RSYNC_INDEX_DONE) < 0 ? err_oom(err) : 0;
+}
+
+/* Of a list, as long as there are more of them; the last one's is the end of the first phase. */
+static int on_done(struct rsync_push *p, struct err *err)
+{
+        int r = 0;
+
+        if (p->dones == 0) {
+                r = p->session.compat & RSYNC_COMPAT_INCREMENTAL ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
+                if (r < 0)
+                        return refuse(p, "ended a list that there is not", err);
+                p->dones = r == RSYNC_LISTS_END;
+                return answer_done(p, err);
+        }
+        p->dones++;
+        if (p->dones == 3 && p->io_error != p->io_error_told) {
+                r = rsync_push_tell(p, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err);
+                p->io_error_told = p->io_error;
+        }
+        p->is_over = p->dones == dones_expected(p);
+        return r < 0 || p->is_over ? r : answer_done(p, err);
+}
+
+/* Files, directories, symlinks, devices, others. What was told one by one is counted already. */
+static int on_deleted(struct rsync_push *p, struct rsync_reader *r)
+{
+        uint64_t n = 0;
+
+        for (int i = 0; i < 5; i++)
+                n += rsync_get_varint(r);
+        if (!rsync_read_is_good(r))
+                return 0;
+        if (n > p->heard.deleted)
+                report_add(p->config->report, REPORT_DELETED, n - p->heard.deleted);
+        return 1;
+}
+
+static void skip_sums(struct rsync_push *p)
+{
+        size_t size;
+
+        (void)rsync_mux_data(&p->mux, &size);
+        if (size > p->sums_to_skip)
+                size = (size_t)p->sums_to_skip;
+        rsync_mux_used(&p->mux, size);
+        p->sums_to_skip -= size;
+}
+
+/* Return 1, 0 when it is not all there, or a negative errno with @err filled. */
+static int take(struct rsync_push *p, struct rsync_reader *r, struct err *err)
+{
+        struct rsync_request q = { .number = rsync_get_index(r, &p->in_index) };
+        int code;
+
+        if (!rsync_read_is_good(r))
+                return 0;
+        if (q.number == RSYNC_INDEX_DONE)
+                return on_done(p, err) < 0 ? err->code : 1;
+        if (q.number == RSYNC_INDEX_DELETED)
+                return on_deleted(p, r);
+        if (q.number < 0)
+                return refuse(p, "sent a number that means nothing", err);
+        get_request(p, r, &q);
+        if (!rsync_read_is_good(r))
+                return 0;
+        p->sums_to_skip = q.sums_skipped;
+        code = on_item(p, &q, err);
+        return code < 0 ? code : 1;
+}
+
+int rsync_request_step(struct rsync_push *p, struct err *err)
+{
+        const struct rsync_index before = p->in_index;
+        struct rsync_reader r;
+        const void *data;
+        size_t size;
+        int code;
+
+        skip_sums(p);
+        data = rsync_mux_data(&p->mux, &size);
+        if (size == 0)
+                return 0;
+        r = rsync_read_begin(data, size);
+        code = take(p, &r, err);
+        if (r.is_broken)
+                return refuse(p, "sent what is no request", err);
+        if (code == 0)
+                p->in_index = before;
+        if (code > 0)
+                rsync_mux_used(&p->mux, (size_t)(r.at - (const unsigned char *)data));
+        return code;
+}
