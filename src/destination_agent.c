@@ -277,6 +277,7 @@ int destination_agent_new(struct destination **ret, const struct destination_con
         f->news = (struct remote_news){ .host = f->host,
                                         .report = config->report,
                                         .progress = config->progress };
+        f->patience.retries = config->options->link.retries;
         f->parent = name_parent(&config->options->destination);
         if (!f->parent) {
                 far_free(&f->d);

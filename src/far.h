@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "destination.h"
 #include "options.h"
+#include "patience.h"
 #include "remote.h"
 #include "remote_news.h"
 #include "transfer/message.h"
@@ -28,7 +29,7 @@ struct far {
         bool was_prepared; /* once; then it is worth to connect again */
         bool is_broken;    /* nothing can be said to the agent any more */
         bool passes_over;  /* what a receiver that was told to end still sends */
-        unsigned tries;    /* to connect again, so far */
+        struct patience patience; /* with connecting again */
         double was_alive;  /* when that was said last */
 };
 

@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { LOCKED_PATIENCE_S = 120, DELAY_MAX_S = 60 };
+enum { LOCKED_PATIENCE_S = 120 };
 
 static unsigned wishes(const struct far *f)
 {
@@ -99,19 +99,6 @@ int far_find_avoided(const struct far *f, struct source_avoid *ret, struct err *
 
 /* ---- connecting again ---- */
 
-static unsigned delay_s(unsigned tries)
-{
-        return tries < 6 ? 1U << tries : DELAY_MAX_S;
-}
-
-/* Return 0 when the time is over, or -ECANCELED with @err filled. */
-static int rest(unsigned seconds, struct err *err)
-{
-        int r = stop_wait(-1, stop_deadline_us(seconds), err);
-
-        return r == STOP_WAIT_TIMED_OUT ? 0 : r;
-}
-
 void far_hang_up(struct far *f)
 {
         remote_news_end(&f->news);
@@ -133,23 +120,14 @@ static bool is_passing(const struct far *f, int code, double since)
 /* @err, which is filled, ended the conversation. Return 0 when there is another one, else @err is the last reason. */
 static int connect_again(struct far *f, struct err *err)
 {
-        const unsigned retries = f->d.config->options->link.retries;
         double since = progress_now();
         int r = err->code;
 
         while (f->was_prepared && is_passing(f, r, since) && !stop_requested()) {
-                unsigned wait_s = delay_s(f->tries);
-
-                if (f->tries >= retries && r != -EWOULDBLOCK)
-                        break;
-                if (r != -EWOULDBLOCK)
-                        f->tries++;
-                log_warning("%s; trying again in %u s (%u of %u)", err->text, wait_s, f->tries, retries);
-                err_drop(err, "tried again");
                 far_hang_up(f);
-                r = rest(wait_s, err);
-                if (r == 0)
-                        r = far_connect(f, err);
+                if (patience_wait(&f->patience, r != -EWOULDBLOCK, err) < 0)
+                        return err->code;
+                r = far_connect(f, err);
                 if (r == DESTINATION_ABSENT)
                         r = err_runf(err, -ENODEV, "%s: the disk is not plugged in any more", far_host(f));
                 if (r == 0)

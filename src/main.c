@@ -18,6 +18,8 @@
  *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
+ *      destination_daemon.c an rsync daemon; password.c: of its user
+ *      patience.c           connecting again
  *      remote.c             the connection to the agent there; remote_news.c: what that tells
  *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
  *      local_fence.c        what an agent is kept to
@@ -34,8 +36,8 @@
  *        decide, verify           what has to happen to it
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
  *        links, chains            hard links
- *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): descriptors, packets, numbers
- *        bucket                   how fast it may go
+ *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): a conversation, packets, numbers
+ *        duplex, bucket           descriptors, both directions at once; how fast it may go
  *        message, request         what is said in it, and around it
  *        sender, receiver         its two ends, each in parts
  *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
@@ -43,10 +45,11 @@
  *        ssh/                     sessions: commands and connections on other machines (libssh)
  *          ssh                      connecting, jump hosts, running a command; how it ended
  *          ssh_config, ssh_words, ssh_keywords, ssh_settle, ssh_patterns, ssh_tokens, ssh_reader   ssh_config(5)
- *          ssh_tcp, ssh_link        the way to the server; a session that does not block
+ *          ssh_link                 a session that does not block
  *          ssh_hostkey, ssh_known   who it is
  *          ssh_auth, ssh_identity, ssh_keyring   who we are
  *          ssh_bridge               the thread between a channel and a descriptor
+ *        rsync/                   the client of rsync daemons (docs/rsync-protocol.md); how it goes together: rsync_push
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved
@@ -63,6 +66,7 @@
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once
  *        mount                    what is mounted where
+ *        tcp                      a connection
  */
 #include "agent.h"
 #include "base/err.h"
@@ -104,10 +108,8 @@ static void raise_descriptor_limit(void)
 
 static int set_up(const struct options *o, int argc, char **argv, struct err *err)
 {
-        int r = options_check_available(o, err);
+        int r = superuser_become(o, argc, argv, err);
 
-        if (r == 0)
-                r = superuser_become(o, argc, argv, err);
         if (r == 0)
                 r = stop_init(err);
         if (r < 0)

@@ -360,6 +360,7 @@ static int check_link(const struct options *o, struct err *err)
 {
         const struct settings_link *l = &o->link;
         const char *name = l->remote_command                        ? "remote-command"
+                           : l->password_file                       ? "password-file"
                            : l->compress != SETTINGS_COMPRESS_UNSET ? "compress"
                            : l->bwlimit_given                       ? "bwlimit"
                            : l->timeout_given                       ? "timeout"
@@ -383,6 +384,10 @@ static int check_combinations(const struct options *o, struct err *err)
         if (is_daemon && (o->mount || o->crypto))
                 return err_usage(err, "an rsync daemon takes transfers only: %s cannot be used with it",
                                  o->mount ? "--mount" : "--crypto");
+        if (is_daemon && o->link.remote_command)
+                return err_usage(err, "--remote-command is for SSH, and the destination is an rsync daemon");
+        if (o->destination.kind == LOCATION_SSH && o->link.password_file)
+                return err_usage(err, "--password-file is for an rsync daemon, and the destination is none");
         return check_link(o, err);
 }
 
@@ -397,7 +402,7 @@ static void fill(struct options *o, struct settings *s)
         o->mount = TAKE(s->mount);
         o->crypto = TAKE(s->crypto);
         o->link = s->link;
-        s->link.remote_command = NULL;
+        s->link.remote_command = s->link.password_file = NULL;
         o->config = TAKE(s->config);
         o->excludes = TAKE(s->excludes);
         o->exclude_count = s->exclude_count;
@@ -469,6 +474,7 @@ struct options *options_free(struct options *o)
         free(o->crypto);
         free(o->restrict_to);
         free(o->link.remote_command);
+        free(o->link.password_file);
         free(o->config);
         free(o->section);
         for (size_t i = 0; i < o->exclude_count; i++)
@@ -476,18 +482,6 @@ struct options *options_free(struct options *o)
         free(o->excludes);
         free(o);
         return NULL;
-}
-
-int options_check_available(const struct options *o, struct err *err)
-{
-        char shown[SHOWN_MAX];
-
-        if (o->server)
-                return 0;
-        location_show(&o->destination, shown, sizeof(shown));
-        if (o->destination.kind == LOCATION_DAEMON)
-                return err_usage(err, "'%s': backups to an rsync daemon are not available yet", shown);
-        return 0;
 }
 
 void options_scheme(const struct options *o, struct scheme *scheme)

@@ -65,9 +65,6 @@ int options_parse(struct options **ret, int argc, char **argv, struct err *err);
 struct options *options_free(struct options *o);
 DEFINE_FREEP(struct options, options_free)
 
-/* A usage error if @o asks for what this version cannot do yet. */
-int options_check_available(const struct options *o, struct err *err);
-
 /*
  * Lay what was given over @scheme, which is the default or was found in the files of rotate-backups (these are to be
  * consulted only when !scheme_given, that is, when no count was given).

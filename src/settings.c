@@ -226,6 +226,16 @@ static int set_remote_command(struct settings *s, unsigned which, const char *va
         return set_text(&s->link.remote_command, strdup(value), err);
 }
 
+static int set_password_file(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (!*value)
+                return err_usage(err, "the file's name is empty");
+        if (s->in_file && *value != '/')
+                return refuse_value(err, value, "is a relative path; in a configuration file it must be absolute");
+        return set_text(&s->link.password_file, str_equal(value, "-") ? strdup(value) : path_absolute(value), err);
+}
+
 static int set_ionice(struct settings *s, unsigned which, const char *value, struct err *err)
 {
         static const char *const classes[] = {
@@ -316,6 +326,7 @@ const struct setting settings_table[] = {
         { "timeout", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_timeout, 0 },
         { "retries", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_retries, 0 },
         { "remote-command", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_remote_command, 0 },
+        { "password-file", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_password_file, 0 },
         { "server", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_SERVER },
         { "restrict", 0, SETTINGS_KIND_VALUE, SETTINGS_COMMAND_LINE, set_restrict, 0 },
         { "append-only", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_APPEND_ONLY },
@@ -471,6 +482,7 @@ static void complete_link(struct settings_link *l, struct settings_link *below)
                 l->retries_given = below->retries_given;
         }
         complete_text(&l->remote_command, &below->remote_command);
+        complete_text(&l->password_file, &below->password_file);
 }
 
 int settings_complete(struct settings *s, struct settings *below, struct err *err)
@@ -503,6 +515,7 @@ void settings_deinit(struct settings *s)
         free(s->config);
         free(s->restrict_to);
         free(s->link.remote_command);
+        free(s->link.password_file);
         for (size_t i = 0; i < s->exclude_count; i++)
                 free(s->excludes[i]);
         free(s->excludes);

@@ -47,6 +47,7 @@ struct settings_link {
         unsigned timeout_s; /* 0: none but SSH's own */
         unsigned retries;
         char *remote_command; /* what is run on the other side, or NULL */
+        char *password_file;  /* of an rsync daemon's user; "-": standard input; or NULL */
 };
 
 /* Empty when all is zero. */

@@ -255,27 +255,6 @@ START_TEST(what_cannot_be_combined_is_refused)
 }
 END_TEST
 
-START_TEST(what_is_not_available_yet_is_refused)
-{
-        static const char *const lines[] = { "host::module", "-t jump host::module" };
-
-        for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-                _cleanup_(options_freep) struct options *o = parsed(lines[i]);
-                struct err err = { .kind = ERR_NONE };
-
-                ck_assert_int_eq(options_check_available(o, &err), -EINVAL);
-                ck_assert_int_eq(err.kind, ERR_USAGE);
-                ck_assert_ptr_nonnull(strstr(err.text, "not available"));
-        }
-        _cleanup_(options_freep) struct options *local = parsed("--disable-notifications -c disk -m /mnt /mnt/x");
-        _cleanup_(options_freep) struct options *far = parsed("host:/dir"), *agent = parsed("--server");
-        struct err err = { .kind = ERR_NONE };
-        ck_assert_int_eq(options_check_available(local, &err), 0);
-        ck_assert_int_eq(options_check_available(far, &err), 0);
-        ck_assert_int_eq(options_check_available(agent, &err), 0);
-}
-END_TEST
-
 START_TEST(a_connection_is_used_as_asked)
 {
         _cleanup_(options_freep) struct options *plain = parsed("host:/dir");
@@ -605,7 +584,6 @@ int main(void)
         tcase_add_test(cases, bad_values_are_named_with_their_option);
         tcase_add_test(cases, a_remote_source_is_refused);
         tcase_add_test(cases, what_cannot_be_combined_is_refused);
-        tcase_add_test(cases, what_is_not_available_yet_is_refused);
         tcase_add_test(cases, a_connection_is_used_as_asked);
         tcase_add_test(cases, a_local_directory_has_no_connection);
         tcase_add_test(cases, an_agent_takes_its_own_options_only);
