@@ -81,8 +81,8 @@ DEFINE_FREEP(struct destination, destination_free)
 /* A directory on another machine, by way of the agent there (agent.h). */
 int destination_agent_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
-/* A directory of an rsync daemon, which takes transfers only. */
-int destination_daemon_new(struct destination **ret, const struct destination_config *config, struct err *err);
+/* A directory that an rsync serves, which takes transfers only. */
+int destination_rsync_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
 /* A directory on this machine. */
 int destination_local_new(struct destination **ret, const struct destination_config *config, struct err *err);

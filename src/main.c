@@ -18,7 +18,8 @@
  *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
- *      destination_daemon.c an rsync daemon; password.c: of its user
+ *      destination_rsync.c  where an rsync serves; password.c: of its user
+ *      rsync_connection.c   the ways to it
  *      patience.c           connecting again
  *      remote.c             the connection to the agent there; remote_news.c: what that tells
  *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts

@@ -261,7 +261,7 @@ static int prepare(struct run *run, struct err *err)
         if (run->options->destination.kind == LOCATION_SSH)
                 return destination_agent_new(&run->destination, &run->config, err);
         if (run->options->destination.kind == LOCATION_DAEMON)
-                return destination_daemon_new(&run->destination, &run->config, err);
+                return destination_rsync_new(&run->destination, &run->config, err);
         return destination_local_new(&run->destination, &run->config, err);
 }
 

@@ -14,24 +14,22 @@
 #include "base/report.h"
 #include "base/secret.h"
 #include "base/stop.h"
-#include "base/tcp.h"
 #include "local_checks.h"
 #include "options.h"
 #include "origin.h"
 #include "password.h"
 #include "patience.h"
 #include "progress.h"
+#include "rsync_connection.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_push.h"
-#include "transfer/ssh/ssh.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
-enum { RSYNC_PORT = 873, CONNECT_TIMEOUT_S = 60, SHOWN_MAX = 300 };
+enum { SHOWN_MAX = 300 };
 
-struct daemon {
+struct server {
         struct destination d; /* first */
         char *parent;         /* as it is called */
         char name[SHOWN_MAX]; /* HOST::MODULE, for messages */
@@ -40,14 +38,14 @@ struct daemon {
         struct secret password;
 };
 
-static struct daemon *daemon_of(struct destination *d)
+static struct server *server_of(struct destination *d)
 {
-        return (struct daemon *)d;
+        return (struct server *)d;
 }
 
 /* ---- looking before ---- */
 
-static int daemon_prepare(struct destination *d, struct err *err)
+static int server_prepare(struct destination *d, struct err *err)
 {
         const struct options *o = d->config->options;
         _cleanup_(fd_closep) int fd = fd_open_directory(o->source);
@@ -61,49 +59,12 @@ static int daemon_prepare(struct destination *d, struct err *err)
         return err_hint(err, "a disk that is not mounted? --force goes on");
 }
 
-/* ---- the connection ---- */
-
-struct connection {
-        int fd;
-        struct ssh *ssh; /* that it goes through, or NULL */
-};
-
-static void connection_close(struct connection *c)
-{
-        c->fd = fd_close(c->fd);
-        c->ssh = ssh_close(c->ssh);
-}
-
-static int connect_through(struct connection *c, const struct options *o, unsigned port, struct err *err)
-{
-        const struct ssh_target target = { .user = o->tunnel.user, .host = o->tunnel.host, .port = o->tunnel.port };
-        const struct ssh_wishes wishes = { .timeout_s = o->link.timeout_s };
-        int r = ssh_open(&c->ssh, &target, &wishes, err);
-
-        return r < 0 ? r : ssh_forward(c->ssh, o->destination.host, port, &c->fd, err);
-}
-
-static int connect_to(struct connection *c, const struct options *o, struct err *err)
-{
-        unsigned port = o->destination.port ? o->destination.port : RSYNC_PORT;
-        const struct tcp_target target = { .host = o->destination.host,
-                                           .port = port,
-                                           .family = AF_UNSPEC,
-                                           .timeout_s = o->link.timeout_s ? o->link.timeout_s : CONNECT_TIMEOUT_S,
-                                           .dead_after_s = CONNECT_TIMEOUT_S };
-
-        if (o->tunnel.host)
-                return connect_through(c, o, port, err);
-        c->fd = tcp_connect(&target, err);
-        return c->fd < 0 ? err->code : 0;
-}
-
 /* ---- the transfer ---- */
 
 /* Asked for once, however often the connection breaks. */
-static int give_password(void *daemon, struct secret *ret, struct err *err)
+static int give_password(void *server, struct secret *ret, struct err *err)
 {
-        struct daemon *s = daemon;
+        struct server *s = server;
         int r = s->has_password ? 0 : password_find(&s->password, s->d.config->options, err);
 
         if (r < 0)
@@ -116,9 +77,9 @@ static int give_password(void *daemon, struct secret *ret, struct err *err)
         return 0;
 }
 
-static void hear_motd(void *daemon, const char *line)
+static void hear_motd(void *server, const char *line)
 {
-        const struct daemon *s = daemon;
+        const struct server *s = server;
         char shown[SHOWN_MAX];
 
         path_show(NULL, line, shown, sizeof(shown));
@@ -136,7 +97,7 @@ static char *name_destination(const struct location *l)
         return buf_take(&b);
 }
 
-static void tell_end(const struct daemon *s, const struct rsync_push_result *result)
+static void tell_end(const struct server *s, const struct rsync_push_result *result)
 {
         char sent[PROGRESS_TEXT_SIZE], received[PROGRESS_TEXT_SIZE];
 
@@ -146,8 +107,7 @@ static void tell_end(const struct daemon *s, const struct rsync_push_result *res
                   rsync_checksum_name(result->session.checksum), rsync_compression_name(result->session.compression));
 }
 
-static int send_tree(struct daemon *s, const struct connection *c, const struct source *source, const char *to,
-                     struct err *err)
+static int send_tree(struct server *s, int fd, const struct source *source, const char *to, struct err *err)
 {
         const struct destination_config *config = s->d.config;
         const struct options *o = config->options;
@@ -167,8 +127,8 @@ static int send_tree(struct daemon *s, const struct connection *c, const struct 
                                                   .password = give_password,
                                                   .motd = hear_motd,
                                                   .context = s };
-        const struct rsync_push_config push = { .in_fd = c->fd,
-                                                .out_fd = c->fd,
+        const struct rsync_push_config push = { .in_fd = fd,
+                                                .out_fd = fd,
                                                 .peer = s->name,
                                                 .timeout_s = o->link.timeout_s,
                                                 .rate = o->link.bwlimit,
@@ -186,35 +146,20 @@ static int send_tree(struct daemon *s, const struct connection *c, const struct 
         return r;
 }
 
-/* What the tunnel knows of a connection that ended is better than that it did. */
-static int explain_end(struct connection *c, struct err *err)
+static int transfer_once(struct server *s, const char *to, struct err *err)
 {
-        struct ssh_end end;
-        ERR_LOCAL(stop);
-
-        if (err->code != -ECONNRESET || !c->ssh)
-                return err->code;
-        c->fd = fd_close(c->fd);
-        if (ssh_finish(c->ssh, 1, &end, &stop) < 0) {
-                err_drop(&stop, "the end of the conversation is the error");
-                return err->code;
-        }
-        return end.kind == SSH_END_LOST ? err_context(err, end.text) : err->code;
-}
-
-static int transfer_once(struct daemon *s, const char *to, struct err *err)
-{
-        _cleanup_(connection_close) struct connection connection = { .fd = -1 };
+        _cleanup_(rsync_connection_closep) struct rsync_connection *connection = NULL;
         _cleanup_(origin_close) struct origin origin = ORIGIN_NONE;
         int r;
 
         report_restart(s->d.config->report);
         r = origin_open(&origin, s->d.config, s->d.config->report, err);
         if (r == 0)
-                r = connect_to(&connection, s->d.config->options, err);
-        if (r == 0)
-                r = send_tree(s, &connection, origin.source, to, err);
-        return r < 0 ? explain_end(&connection, err) : r;
+                r = rsync_connection_open(&connection, s->d.config->options, err);
+        if (r < 0)
+                return r;
+        r = send_tree(s, rsync_connection_fd(connection), origin.source, to, err);
+        return r < 0 ? rsync_connection_explain(connection, err) : r;
 }
 
 /* May it go better another time? */
@@ -224,9 +169,9 @@ static bool is_passing(int code)
                code == -EHOSTUNREACH || code == -ENETUNREACH;
 }
 
-static int daemon_transfer(struct destination *d, struct err *err)
+static int server_transfer(struct destination *d, struct err *err)
 {
-        struct daemon *s = daemon_of(d);
+        struct server *s = server_of(d);
         _cleanup_(freep) char *to = name_destination(&d->config->options->destination);
         int r;
 
@@ -244,46 +189,46 @@ static int daemon_transfer(struct destination *d, struct err *err)
 
 static int refuse(const struct destination *d, const char *what, struct err *err)
 {
-        struct daemon *s = daemon_of((struct destination *)d);
+        struct server *s = server_of((struct destination *)d);
 
         err_runf(err, -ENOTSUP, "%s: an rsync daemon takes transfers only: it cannot be told to %s", s->name, what);
         return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
 }
 
-static int daemon_snapshot(struct destination *d, struct err *err)
+static int server_snapshot(struct destination *d, struct err *err)
 {
         return refuse(d, "take a snapshot", err);
 }
 
-static int daemon_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
+static int server_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
 {
         (void)ret;
         return refuse(d, "list snapshots", err);
 }
 
-static int daemon_remove(struct destination *d, const char *name, struct err *err)
+static int server_remove(struct destination *d, const char *name, struct err *err)
 {
         (void)name;
         return refuse(d, "remove a snapshot", err);
 }
 
-static void daemon_explain_full(struct destination *d, struct err *err)
+static void server_explain_full(struct destination *d, struct err *err)
 {
         (void)d;
         if (!*err->hint)
                 err_hint(err, "the server's disk is full");
 }
 
-static int daemon_release(struct destination *d, struct err *err)
+static int server_release(struct destination *d, struct err *err)
 {
         (void)d;
         (void)err;
         return 0;
 }
 
-static struct destination *daemon_free(struct destination *d)
+static struct destination *server_free(struct destination *d)
 {
-        struct daemon *s = daemon_of(d);
+        struct server *s = server_of(d);
 
         if (s->has_password)
                 secret_deinit(&s->password);
@@ -292,20 +237,20 @@ static struct destination *daemon_free(struct destination *d)
         return NULL;
 }
 
-int destination_daemon_new(struct destination **ret, const struct destination_config *config, struct err *err)
+int destination_rsync_new(struct destination **ret, const struct destination_config *config, struct err *err)
 {
         static const struct destination_ops ops = {
-                .prepare = daemon_prepare,
-                .transfer = daemon_transfer,
-                .snapshot = daemon_snapshot,
-                .list = daemon_list,
-                .remove = daemon_remove,
-                .explain_full = daemon_explain_full,
-                .release = daemon_release,
-                .free = daemon_free,
+                .prepare = server_prepare,
+                .transfer = server_transfer,
+                .snapshot = server_snapshot,
+                .list = server_list,
+                .remove = server_remove,
+                .explain_full = server_explain_full,
+                .release = server_release,
+                .free = server_free,
         };
         const struct location *l = &config->options->destination;
-        struct daemon *s = calloc(1, sizeof(*s));
+        struct server *s = calloc(1, sizeof(*s));
 
         if (!s)
                 return err_oom(err);
@@ -313,7 +258,7 @@ int destination_daemon_new(struct destination **ret, const struct destination_co
         s->patience.retries = config->options->link.retries;
         s->parent = location_expression(l);
         if (!s->parent) {
-                daemon_free(&s->d);
+                server_free(&s->d);
                 return err_oom(err);
         }
         s->d.parent = s->parent;
