@@ -11,6 +11,7 @@
 #include "base/report.h"
 #include "local_checks.h"
 #include "local_fence.h"
+#include "local_marks.h"
 #include "options.h"
 #include "progress.h"
 #include "rotate/calendar.h"
@@ -285,6 +286,7 @@ static int local_remove(struct destination *d, const char *name, struct err *err
                 r = local_trash(l, name, trash);
         if (r < 0 && r != -ENOENT)
                 return fail_removal(l, r, name, is_subvolume, err);
+        local_marks_drop(&l->place, name);
         state_drop_outcome(&l->place.state, name);
         l->state_changed = true;
         if (r == -ENOENT) /* somebody was faster */

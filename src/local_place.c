@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "destination.h"
 #include "local_fence.h"
+#include "local_marks.h"
 #include "rotate/names.h"
 #include "rotate/subvolume.h"
 #include "storage/lock.h"
@@ -295,7 +296,7 @@ static int read_parent(const struct local_place *p, struct listing *ret, struct 
         return r < 0 ? err_run(err, r, "read directory", p->parent) : 0;
 }
 
-static int add_snapshot(struct destination_snapshots *list, const struct local_place *p, const char *name, int64_t time)
+static int add_snapshot(struct destination_snapshots *list, const char *name, int64_t time, bool complete)
 {
         struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
         char *copy = items ? strdup(name) : NULL;
@@ -304,9 +305,7 @@ static int add_snapshot(struct destination_snapshots *list, const struct local_p
                 list->items = items;
         if (!copy)
                 return -ENOMEM;
-        items[list->count++] = (struct destination_snapshot){ .name = copy,
-                                                              .time = time,
-                                                              .complete = state_is_complete(&p->state, name) };
+        items[list->count++] = (struct destination_snapshot){ .name = copy, .time = time, .complete = complete };
         return 0;
 }
 
@@ -314,16 +313,24 @@ int local_place_snapshots(const struct local_place *p, struct destination_snapsh
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         _cleanup_(listing_deinit) struct listing names;
+        _cleanup_(fd_closep) int marks = local_marks_open(p);
         int r = read_parent(p, &names, &arena, err);
 
         *ret = (struct destination_snapshots){ .items = NULL };
+        if (r == 0 && marks < -1)
+                r = err_run_at(err, marks, "read directory", p->parent, STATE_DIRECTORY "/" LOCAL_MARKS);
         for (size_t i = 0; i < names.count && r == 0; i++) {
                 const char *name = names.names[i]->name;
+                enum local_mark mark;
                 int64_t time;
 
                 if (!names_parse(name, &time) || str_equal(name, p->latest) || !is_directory(p, name))
                         continue;
-                if (add_snapshot(ret, p, name, time) < 0)
+                mark = local_marks_look(marks, name);
+                if (mark == LOCAL_MARK_MISSING)
+                        continue;
+                if (add_snapshot(ret, name, time, mark == LOCAL_MARK_COMPLETE && state_is_complete(&p->state, name)) <
+                    0)
                         r = err_oom(err);
         }
         if (r < 0)

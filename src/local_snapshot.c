@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/report.h"
 #include "base/stop.h"
+#include "local_marks.h"
 #include "options.h"
 #include "progress.h"
 #include "rotate/calendar.h"
@@ -99,6 +100,9 @@ static int settle(struct local *l, const char *name, struct err *err)
         if (state_add_outcome(&p->state, name, complete) < 0 ||
             (!p->state.latest && state_set(&p->state.latest, p->latest) < 0))
                 return err_oom(err);
+        r = local_marks_set(p, name, complete);
+        if (r < 0)
+                return err_run_at(err, r, "mark the snapshot", p->parent, name);
         r = local_save_state(l, err);
         if (r == 0)
                 r = local_sync(l, err);

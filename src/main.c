@@ -16,6 +16,7 @@
  *      local_record.c       what the state says around a transfer
  *      local_disk.c         what is unlocked and mounted for it
  *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
+ *      local_marks.c        which snapshots are whole, where a bare rsync daemon holds them
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
  *      destination_rsync.c  where an rsync serves; password.c: of its user
