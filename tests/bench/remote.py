@@ -9,21 +9,17 @@ import argparse
 import asyncio
 import contextlib
 import os
-import random
-import re
 import socket
-import statistics
 import subprocess
-import sys
 import threading
 import time
 
 import measure
+import pairs
 import ssh
 import tree
 
 RSYNC = ["-aHAX", "--numeric-ids", "--stats"]
-UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 class Delay(threading.Thread):
@@ -105,46 +101,17 @@ class Bench:
         return ["ssh", "-F", self.near.config, "far", command]
 
     def rsync(self, way, *arguments):
-        done = self.timed(["rsync", *RSYNC, "-e", "ssh -F " + way.config, *arguments])
-        told = re.findall(r"Total bytes (?:sent|received): ([\d,.]+)", done[1])
-        return done[0], sum(int(n.replace(",", "").replace(".", "")) for n in told)
+        done = pairs.timed(["rsync", *RSYNC, "-e", "ssh -F " + way.config, *arguments])
+        return done[0], pairs.told_by_rsync(done[1])
 
     def ours(self, way, *arguments):
         command = [os.path.abspath(self.options.program), "--disable-notifications",
                    "--remote-command=" + os.path.abspath(self.options.program), *arguments]
-        done = self.timed(command, env=dict(os.environ, HOME=way.home))
-        told = re.search(r"connection: ([\d.,]+) (\w+) sent, ([\d.,]+) (\w+) received", done[1])
-        count = 0
-        for number, unit in (told.groups()[:2], told.groups()[2:]) if told else ():
-            count += int(float(number.replace(",", "")) * UNITS[unit])
-        return done[0], count
-
-    @staticmethod
-    def timed(command, **options):
-        os.sync()
-        began = time.monotonic()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False, **options)
-        if done.returncode != 0:
-            sys.exit(f"failed with {done.returncode}: {' '.join(command)}\n{done.stdout[-2000:]}")
-        return time.monotonic() - began, done.stdout
+        done = pairs.timed(command, env=dict(os.environ, HOME=way.home))
+        return done[0], pairs.told_by_us(done[1])
 
     def row(self, name, theirs, ours):
-        """One pair of commands, @rounds times in turns; each is called anew."""
-        costs = {"theirs": [], "ours": []}
-        for i in range(self.options.rounds):
-            for side in ("theirs", "ours")[::-1 if i % 2 else 1]:
-                costs[side].append((theirs if side == "theirs" else ours)(i))
-        wall = {side: statistics.median(c[0] for c in costs[side]) for side in costs}
-        sent = {side: statistics.median(c[1] for c in costs[side]) for side in costs}
-        line = f"{name:34}{wall['theirs']:8.2f}{wall['ours']:8.2f}{wall['theirs'] / wall['ours']:7.2f}x"
-        if sent["theirs"] and sent["ours"]:
-            line += f"{sent['theirs'] / 1e6:12.3f}{sent['ours'] / 1e6:12.3f}{100 * sent['ours'] / sent['theirs']:9.2f} %"
-        print(line, flush=True)
-
-
-def sync(path):
-    subprocess.run(["sync", "-f", path], check=True)
+        pairs.row(name, self.options.rounds, theirs, ours)
 
 
 def small_files(b, source, destination):
@@ -155,7 +122,7 @@ def small_files(b, source, destination):
     def first_theirs(i):
         cost = b.rsync(b.near, source.mount + "/tree/", f"far:{theirs}{i}/")
         began = time.monotonic()
-        sync(destination.mount)
+        pairs.sync(destination.mount)
         return cost[0] + time.monotonic() - began, cost[1]
 
     def first_ours(i):
@@ -169,37 +136,22 @@ def small_files(b, source, destination):
     b.row("unchanged, 100 ms round trip",
           lambda i: b.rsync(b.slow, "--delete", source.mount + "/tree/", "far:" + theirs),
           lambda i: b.ours(b.slow, "-b", source.mount + "/tree", "far:" + ours))
-    b.row("snapshot", lambda i: (b.timed(b.ssh(f"cp -al {theirs} {destination.mount}/snapshot{i}"))[0], 0),
+    b.row("snapshot", lambda i: (pairs.timed(b.ssh(f"cp -al {theirs} {destination.mount}/snapshot{i}"))[0], 0),
           lambda i: (b.ours(b.near, "-s", source.mount + "/tree", "far:" + ours)[0], 0))
 
     def remove_ours(i):
         measure.expire(os.path.dirname(ours))
         return b.ours(b.near, "-r", "far:" + ours)[0], 0
 
-    b.row("removal", lambda i: (b.timed(b.ssh(f"rm -rf {destination.mount}/snapshot{i}"))[0], 0), remove_ours)
-
-
-def change_blocks(path, size, seed):
-    """One per cent of the blocks of 4 KiB, at random."""
-    draw = random.Random(seed)
-    with open(path, "r+b") as file:
-        for _ in range(size // 4096 // 100):
-            file.seek(draw.randrange(size // 4096) * 4096)
-            file.write(draw.randbytes(4096))
-
-
-def random_file(path, size):
-    with open(path, "wb") as file:
-        for _ in range(size >> 20):
-            file.write(os.urandom(1 << 20))
+    b.row("removal", lambda i: (pairs.timed(b.ssh(f"rm -rf {destination.mount}/snapshot{i}"))[0], 0), remove_ours)
 
 
 def large_files(b, source, destination):
     size = int(b.options.image * (1 << 30))
     for name in "image", "bulk":
         os.mkdir(f"{source.mount}/{name}")
-    random_file(source.mount + "/image/file", size)
-    random_file(source.mount + "/bulk/file", int(b.options.bulk * (1 << 30)))
+    pairs.random_file(source.mount + "/image/file", size)
+    pairs.random_file(source.mount + "/bulk/file", int(b.options.bulk * (1 << 30)))
     for side in "theirs", "ours":
         os.makedirs(f"{destination.mount}/{side}")
     bulk = {"theirs": lambda i: b.rsync(b.near, source.mount + "/bulk/", f"far:{destination.mount}/theirs/bulk{i}/"),
@@ -221,7 +173,7 @@ def large_files(b, source, destination):
     def change(i):
         if changed["round"] < i:
             changed["round"] = i
-            change_blocks(source.mount + "/image/file", size, i)
+            pairs.change_blocks(source.mount + "/image/file", size, i)
         os.utime(source.mount + "/image/file")
 
     def theirs(i):
@@ -250,7 +202,7 @@ def main():
         server = ssh.Server(top + "/ssh")
         stack.callback(server.stop)
         b = Bench(options, top, server)
-        print(f"{'':34}{'seconds':>16}{'':8}{'million bytes':>24}\n{'':34}{'theirs':>8}{'ours':>8}{'':8}{'theirs':>12}{'ours':>12}")
+        print(pairs.HEAD)
         size = options.files * 12 * 1024 + 512 * measure.MIB
         with measure.Image(top, "small-source", "ext4", size, ["-i", "8192"]) as source, \
                 measure.Image(top, "small", "ext4", 2 * options.rounds * size, ["-i", "8192"]) as destination:
