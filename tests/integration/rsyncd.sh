@@ -7,6 +7,7 @@
 #     change_module MODULE [LINE...]  the same for one that is there, with other LINEs
 #     add_secrets FILE [USER:PASSWORD...]
 #     stop_rsyncd NAME
+#     look_older PROTOCOL WITHOUT     $port is that of a proxy now (older-rsync-proxy.py)
 #     probe [OPTIONS] MODULE[/DIR]    begin a conversation with the last one
 #
 # To be set before start_rsyncd: $rsyncd_options, an array of what its command line has besides (--protocol=30), and
@@ -126,6 +127,17 @@ add_secrets() {
         shift
 
         (umask 077 && printf '%s\n' "$@" >"$file")
+}
+
+look_older() {
+        rm -f "$tmp/older.port"
+        "$PYTHON" "$here/older-rsync-proxy.py" "$tmp/older.port" "$rsyncd_address" "$port" "$@" &
+        rsyncd_pids[older-$1-$2]=$!
+        for _ in $(seq 200); do
+                [ ! -s "$tmp/older.port" ] || break
+                sleep 0.05
+        done
+        port=$(cat "$tmp/older.port")
 }
 
 # probe [OPTIONS] MODULE[/DIR]
