@@ -2,8 +2,8 @@
 """remote.py PROGRAM [OPTIONS]
 
 Backups over SSH against rsync over ssh(1), in turns, in the same run, through one server on the loopback with the same
-cipher, from one filesystem image to another. The table shows medians of wall time, and how many bytes went to and fro
-before encryption, as each program tells itself. Needs root.
+cipher, from one filesystem image to another. The table shows medians of wall time, how many bytes went to and fro before
+encryption, as each program tells itself, and the most memory of both ends. Needs root.
 """
 import argparse
 import asyncio
@@ -95,20 +95,33 @@ class Bench:
         delay.start()
         delay.ready.wait()
         self.slow = Way(server.directory, delay.port)
-        self.rows = []
+        self.memory = {}
 
     def ssh(self, command):
         return ["ssh", "-F", self.near.config, "far", command]
 
+    def note(self, side, watch):
+        self.memory[side] = max(self.memory.get(side, 0), watch.peak)
+
     def rsync(self, way, *arguments):
-        done = pairs.timed(["rsync", *RSYNC, "-e", "ssh -F " + way.config, *arguments])
+        with pairs.Watch(["rsync", "ssh"], self.top) as watch:
+            done = pairs.timed(["rsync", *RSYNC, "-e", "ssh -F " + way.config, *arguments])
+        self.note("theirs", watch)
         return done[0], pairs.told_by_rsync(done[1])
 
     def ours(self, way, *arguments):
         command = [os.path.abspath(self.options.program), "--disable-notifications",
                    "--remote-command=" + os.path.abspath(self.options.program), *arguments]
-        done = pairs.timed(command, env=dict(os.environ, HOME=way.home))
+        with pairs.Watch([os.path.basename(self.options.program)], os.path.abspath(self.options.program)) as watch:
+            done = pairs.timed(command, env=dict(os.environ, HOME=way.home))
+        self.note("ours", watch)
         return done[0], pairs.told_by_us(done[1])
+
+    def tell_memory(self, what):
+        """Of all processes at both ends but sshd; rsync's ssh is one of them."""
+        theirs, ours = self.memory["theirs"], self.memory["ours"]
+        print(f"{'memory, MiB: ' + what:34}{theirs / measure.MIB:8.1f}{ours / measure.MIB:8.1f}{theirs / ours:7.2f}x")
+        self.memory = {}
 
     def row(self, name, theirs, ours):
         pairs.row(name, self.options.rounds, theirs, ours)
@@ -207,10 +220,12 @@ def main():
         with measure.Image(top, "small-source", "ext4", size, ["-i", "8192"]) as source, \
                 measure.Image(top, "small", "ext4", 2 * options.rounds * size, ["-i", "8192"]) as destination:
             small_files(b, source, destination)
+        b.tell_memory("small files")
         size = int((options.image + options.bulk) * (1 << 30) * 1.1) + 512 * measure.MIB
         with measure.Image(top, "large-source", "ext4", size) as source, \
                 measure.Image(top, "large", "ext4", int(size * 1.5 + options.image * (1 << 31))) as destination:
             large_files(b, source, destination)
+        b.tell_memory("large files")
     print(f"\n{options.files} small files; {options.image} and {options.bulk} GiB; median of {options.rounds} rounds\n{machine}")
 
 
