@@ -179,19 +179,22 @@ static void tell(struct rsync_push *p, const struct rsync_request *q, mode_t mod
 
 /* ---- items ---- */
 
-/* No content is wanted, but there may be values of attributes. */
+/* No content goes, but there may be values of attributes; or what would go is counted. */
 static int answer_item(struct rsync_push *p, const struct rsync_request *q, bool is_known, struct err *err)
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        bool is_imagined = q->flags & RSYNC_ITEM_TRANSFER;
         struct entry e;
         int r = SOURCE_VANISHED;
 
-        if (is_known && q->wishes_size > 1)
+        if (is_known && (q->wishes_size > 1 || is_imagined))
                 r = rsync_file_load(p, buf_text(&p->item_path), &arena, &e, err);
         if (r < 0 && err->kind != ERR_ITEM)
                 return r;
         if (r < 0)
                 rsync_push_lose(p, err);
+        if (r == 0 && is_imagined)
+                report_add(p->config->report, REPORT_COPIED_BYTES, e.size);
         return rsync_request_echo(p, q, r == 0 ? &e : NULL, err);
 }
 
