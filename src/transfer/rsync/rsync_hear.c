@@ -1,9 +1,9 @@
 /* Messages beside the data: what the server has to say, what it deleted, that it gives up. */
 #include "base/err.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "base/report.h"
 #include "transfer/rsync/rsync_parts.h"
+#include "transfer/rsync/rsync_words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,19 +19,79 @@ static int32_t number(const void *data, size_t size)
 
 /* ---- words ---- */
 
-static void say(struct rsync_push *p, enum rsync_code code, const char *line)
+/* What the server says, the errno that tells the caller, and what can be done. */
+static const struct reason {
+        const char *words;
+        int code;
+        const char *hint;
+} known[] = {
+        { "module is read only", -EROFS, "the module needs 'read only = false' in the server's rsyncd.conf" },
+        { "No space left on device", -ENOSPC, "the server's disk is full" },
+        { "Disk quota exceeded", -EDQUOT, "the quota of the module's user is used up on the server" },
+        { "configured to refuse", -ENOTSUP,
+          "the module's 'refuse options' in rsyncd.conf stands against what a backup needs" },
+        { "unknown option", -ENOTSUP, "the server's rsync is too old for that" },
+        { "io timeout", -ETIMEDOUT, "" },
+        { "timeout in data", -ETIMEDOUT, "" },
+        { "connection unexpectedly closed", -ECONNRESET, "" },
+        { "received SIG", -ECONNRESET, "" },
+};
+
+static const struct reason *find_reason(const char *said)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+                if (strstr(said, known[i].words))
+                        return &known[i];
+        }
+        return NULL;
+}
+
+static void keep(char to[RSYNC_SAID_MAX], const char *shown)
+{
+        snprintf(to, RSYNC_SAID_MAX, "%.*s", RSYNC_SAID_MAX - 1, shown);
+}
+
+void rsync_hear_pass(struct rsync_push *p)
+{
+        if (*p->heard.said)
+                log_warning("%s: %s", p->config->peer, p->heard.said);
+        *p->heard.said = '\0';
+}
+
+/* It is told when it was not the last one: the last one may be why the server gives up, and is an error then. */
+static void say_error(struct rsync_push *p, const char *shown)
 {
         struct rsync_heard *h = &p->heard;
+
+        /* How each rsync ends, whatever the reason was. */
+        if (str_starts(shown, "rsync error: ")) {
+                keep(h->farewell, shown);
+                log_debug("%s: %s", p->config->peer, shown);
+                return;
+        }
+        /* The others of its processes only say that this one is gone. */
+        if (*h->said && find_reason(h->said)) {
+                log_warning("%s: %s", p->config->peer, shown);
+                return;
+        }
+        rsync_hear_pass(p);
+        keep(h->said, shown);
+}
+
+static void say(struct rsync_push *p, enum rsync_code code, const char *line)
+{
         char shown[SHOWN_MAX];
 
-        path_show(NULL, line, shown, sizeof(shown));
-        if (code == RSYNC_CODE_ERROR || code == RSYNC_CODE_ERROR_XFER)
-                snprintf(h->said, sizeof(h->said), "%.*s", (int)sizeof(h->said) - 1, shown);
+        rsync_words_show(line, shown, sizeof(shown));
         if (code == RSYNC_CODE_ERROR_XFER) {
                 p->result->is_partial = true;
                 report_mark_partial(p->config->report);
         }
-        log_line(code == RSYNC_CODE_INFO ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: %s", p->config->peer, shown);
+        if (code == RSYNC_CODE_ERROR || code == RSYNC_CODE_ERROR_XFER)
+                say_error(p, shown);
+        else
+                log_line(code == RSYNC_CODE_INFO ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: %s", p->config->peer,
+                         shown);
 }
 
 static int hear_text(struct rsync_push *p, enum rsync_code code, const char *data, size_t size, struct err *err)
@@ -111,33 +171,19 @@ int rsync_hear(void *push, enum rsync_code code, const void *data, size_t size, 
 
 /* ---- failure ---- */
 
-/* What the server says, the errno that tells the caller, and what can be done. */
-static const struct {
-        const char *words;
-        int code;
-        const char *hint;
-} known[] = {
-        { "module is read only", -EROFS, "the module needs 'read only = false' in the server's rsyncd.conf" },
-        { "No space left on device", -ENOSPC, "the server's disk is full" },
-        { "Disk quota exceeded", -EDQUOT, "the quota of the module's user is used up on the server" },
-        { "configured to refuse", -ENOTSUP,
-          "the module's 'refuse options' in rsyncd.conf stands against what a backup needs" },
-        { "unknown option", -ENOTSUP, "the server's rsync is too old for that" },
-        { "timeout", -ETIMEDOUT, "" },
-};
-
-int rsync_hear_failure(const struct rsync_push *p, struct err *err)
+int rsync_hear_failure(struct rsync_push *p, struct err *err)
 {
-        const struct rsync_heard *h = &p->heard;
+        struct rsync_heard *h = &p->heard;
+        const char *words = *h->said ? h->said : h->farewell;
+        const struct reason *reason = find_reason(words);
 
-        if (!*h->said)
-                return err_runf(err, -EIO, "%s: the server gave up (rsync's exit status %d)", p->config->peer,
-                                (int)h->status);
-        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-                if (!strstr(h->said, known[i].words))
-                        continue;
-                (void)err_runf(err, known[i].code, "%s: the server says: %s", p->config->peer, h->said);
-                return *known[i].hint ? err_hint(err, "%s", known[i].hint) : err->code;
-        }
-        return err_runf(err, -EIO, "%s: the server says: %s", p->config->peer, h->said);
+        if (!reason)
+                reason = find_reason(h->farewell);
+        if (*words)
+                (void)err_runf(err, reason ? reason->code : -EIO, "%s: the server says: %s", p->config->peer, words);
+        else
+                (void)err_runf(err, -EIO, "%s: the server gave up (rsync's exit status %d)", p->config->peer,
+                               (int)h->status);
+        *h->said = '\0';
+        return reason && *reason->hint ? err_hint(err, "%s", reason->hint) : err->code;
 }

@@ -5,7 +5,7 @@
 #include "transfer/rsync/rsync_hello_parts.h"
 
 #include "base/err.h"
-#include "base/path.h"
+#include "transfer/rsync/rsync_words.h"
 
 #include <strings.h>
 
@@ -39,27 +39,6 @@ static const struct refusal refusals[] = {
         { "", -EREMOTEIO, "the daemon's log may say more" },
 };
 
-/* Quotes are part of these sentences, and nothing is quoted around them: their escapes are taken out again. */
-static void unescape_quotes(char *text)
-{
-        char *to = text;
-
-        while (*text) {
-                if (text[0] == '\\' && (text[1] == '\'' || text[1] == '"'))
-                        text++;
-                else if (text[0] == '\\' && text[1] == '\\')
-                        *to++ = *text++;
-                *to++ = *text++;
-        }
-        *to = '\0';
-}
-
-static void show(const char *words, char out[SHOWN_SIZE])
-{
-        path_show(NULL, words, out, SHOWN_SIZE);
-        unescape_quotes(out);
-}
-
 int rsync_hello_fail(const struct rsync_hello *h, int code, const char *what, struct err *err)
 {
         return err_runf(err, code, "%s: %s", h->config.peer, what);
@@ -69,7 +48,7 @@ int rsync_hello_fail_saying(const struct rsync_hello *h, int code, const char *w
 {
         char shown[SHOWN_SIZE];
 
-        show(words, shown);
+        rsync_words_show(words, shown, sizeof(shown));
         return err_runf(err, code, "%s: %s: %s", h->config.peer, what, shown);
 }
 

@@ -128,15 +128,18 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
 enum { RSYNC_SAID_MAX = 512 };
 
 struct rsync_heard {
-        char said[RSYNC_SAID_MAX]; /* its last error */
-        bool has_failed;           /* ERROR_EXIT came */
-        int32_t status;            /* with it */
-        uint64_t deleted;          /* told one by one */
+        char said[RSYNC_SAID_MAX];     /* its last error, which nobody was told of yet */
+        char farewell[RSYNC_SAID_MAX]; /* the sentence with which it ends */
+        bool has_failed;               /* ERROR_EXIT came */
+        int32_t status;                /* with it */
+        uint64_t deleted;              /* told one by one */
 };
 
 int rsync_hear(void *push, enum rsync_code code, const void *data, size_t size, struct err *err);
 /* The server gave up: what it said, with what can be done about it. Returns the code. */
-int rsync_hear_failure(const struct rsync_push *p, struct err *err);
+int rsync_hear_failure(struct rsync_push *p, struct err *err);
+/* It goes on: its last error is told. */
+void rsync_hear_pass(struct rsync_push *p);
 
 /* ---- all of it ---- */
 

@@ -101,7 +101,7 @@ static int fail_connection(struct rsync_push *p, struct err *err)
         err_drop(err, "what it says is better");
         if (absorb(p, err) < 0)
                 err_drop(err, "it is gone anyway");
-        if (p->heard.has_failed || *p->heard.said)
+        if (p->heard.has_failed || *p->heard.said || *p->heard.farewell)
                 return rsync_hear_failure(p, err);
         return err_runf(err, -ECONNRESET, "%s: the connection has ended", p->config->peer);
 }
@@ -309,6 +309,7 @@ int rsync_push(const struct rsync_push_config *config, struct rsync_push_result 
         p.mux.context = &p;
         p.file.fd = p.file.dir_fd = -1;
         r = push(&p, err);
+        rsync_hear_pass(&p);
         ret->sent_bytes = p.duplex.sent_bytes;
         ret->received_bytes = p.duplex.received_bytes;
         ret->is_partial = ret->is_partial || p.io_error & RSYNC_IO_GENERAL;

@@ -285,6 +285,7 @@ static int take(struct rsync_push *p, struct rsync_reader *r, struct err *err)
 
         if (!rsync_read_is_good(r))
                 return 0;
+        rsync_hear_pass(p);
         if (q.number == RSYNC_INDEX_DONE)
                 return on_done(p, err) < 0 ? err->code : 1;
         if (q.number == RSYNC_INDEX_DELETED)
