@@ -137,17 +137,22 @@ int rsync_request_echo(struct rsync_push *p, const struct rsync_request *q, cons
 
 /* ---- what is told of it ---- */
 
-static unsigned reasons(unsigned flags)
+static unsigned reasons(unsigned flags, mode_t mode)
 {
         static const struct {
                 unsigned flag, why;
         } known[] = {
-                { RSYNC_ITEM_CHANGE, REPORT_WHY_CONTENT }, { RSYNC_ITEM_SIZE, REPORT_WHY_SIZE },
-                { RSYNC_ITEM_TIME, REPORT_WHY_MTIME },     { RSYNC_ITEM_PERMS, REPORT_WHY_MODE },
-                { RSYNC_ITEM_OWNER, REPORT_WHY_OWNER },    { RSYNC_ITEM_GROUP, REPORT_WHY_GROUP },
-                { RSYNC_ITEM_ACL, REPORT_WHY_ACL },        { RSYNC_ITEM_XATTR, REPORT_WHY_XATTRS },
+                { RSYNC_ITEM_TIME, REPORT_WHY_MTIME },  { RSYNC_ITEM_PERMS, REPORT_WHY_MODE },
+                { RSYNC_ITEM_OWNER, REPORT_WHY_OWNER }, { RSYNC_ITEM_GROUP, REPORT_WHY_GROUP },
+                { RSYNC_ITEM_ACL, REPORT_WHY_ACL },     { RSYNC_ITEM_XATTR, REPORT_WHY_XATTRS },
         };
         unsigned why = 0;
+
+        if (flags & RSYNC_ITEM_CHANGE)
+                why |= S_ISLNK(mode) ? REPORT_WHY_TARGET : S_ISREG(mode) ? REPORT_WHY_CONTENT : REPORT_WHY_DEVICE;
+        /* Of a symlink it tells something else. */
+        if (flags & RSYNC_ITEM_SIZE && S_ISREG(mode))
+                why |= REPORT_WHY_SIZE;
 
         for (size_t i = 0; i < ARRAY_SIZE(known); i++)
                 why |= flags & known[i].flag ? known[i].why : 0;
@@ -158,7 +163,7 @@ static void tell(struct rsync_push *p, const struct rsync_request *q, mode_t mod
 {
         struct report *report = p->config->report;
         const char *path = buf_text(&p->item_path);
-        unsigned why = q->flags & RSYNC_ITEM_NEW ? 0 : reasons(q->flags);
+        unsigned why = q->flags & RSYNC_ITEM_NEW ? 0 : reasons(q->flags, mode);
 
         if (q->flags & RSYNC_ITEM_NAME && q->flags & RSYNC_ITEM_LOCAL) {
                 if (q->name_size == 0)
@@ -168,7 +173,7 @@ static void tell(struct rsync_push *p, const struct rsync_request *q, mode_t mod
         } else if (q->flags & RSYNC_ITEM_NEW) {
                 report_add(report, REPORT_NEW, 1);
                 report_change(report, REPORT_VERB_NEW, NULL, path, S_ISDIR(mode), 0);
-        } else if (q->flags & RSYNC_ITEM_TRANSFER) {
+        } else if (q->flags & (RSYNC_ITEM_TRANSFER | RSYNC_ITEM_LOCAL)) {
                 report_add(report, REPORT_CHANGED, 1);
                 report_change(report, REPORT_VERB_CHANGED, NULL, path, false, why);
         } else if (why) {
