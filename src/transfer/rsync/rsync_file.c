@@ -23,8 +23,8 @@ int rsync_file_init(struct rsync_push *p)
         struct rsync_file *f = &p->file;
 
         f->fd = f->dir_fd = -1;
-        f->token = rsync_token_new(p->session.compression, p->config->compression_level);
-        f->digest = rsync_digest_new(p->session.checksum);
+        f->token = rsync_token_new(p->talk.session.compression, p->config->compression_level);
+        f->digest = rsync_digest_new(p->talk.session.checksum);
         return f->token && f->digest && buf_reserve(&f->piece, PIECE) == 0 ? 0 : -ENOMEM;
 }
 
@@ -131,7 +131,7 @@ static int remember_lost(struct rsync_file *f, int32_t number)
 /* There is no answer but that. */
 static int send_nothing(struct rsync_push *p, int32_t number, struct err *err)
 {
-        return rsync_push_tell(p, RSYNC_CODE_NO_SEND, number, err);
+        return rsync_talk_tell(&p->talk, RSYNC_CODE_NO_SEND, number, err);
 }
 
 /* ---- beginning ---- */
@@ -140,7 +140,7 @@ static int on_literal(void *push, const void *data, size_t size)
 {
         struct rsync_push *p = push;
 
-        return rsync_token_literal(p->file.token, &p->plain, data, size);
+        return rsync_token_literal(p->file.token, &p->talk.plain, data, size);
 }
 
 static int on_block(void *push, uint32_t index, const void *data, size_t size)
@@ -149,7 +149,7 @@ static int on_block(void *push, uint32_t index, const void *data, size_t size)
 
         (void)data;
         (void)size;
-        return rsync_token_block(p->file.token, &p->plain, index);
+        return rsync_token_block(p->file.token, &p->talk.plain, index);
 }
 
 static int begin(struct rsync_push *p, const struct rsync_request *q, struct err *err)
@@ -168,7 +168,7 @@ static int begin(struct rsync_push *p, const struct rsync_request *q, struct err
                 sums.data = (const unsigned char *)f->sums.data;
         else
                 sums.count = 0;
-        f->match = rsync_match_new(&p->session, &sums, &target);
+        f->match = rsync_match_new(&p->talk.session, &sums, &target);
         if (!f->match)
                 return err_oom(err);
         f->number = q->number;
@@ -227,14 +227,14 @@ static int end(struct rsync_push *p, struct err *err)
         int r = rsync_match_end(f->match);
 
         if (r == 0)
-                r = rsync_token_end(f->token, &p->plain);
+                r = rsync_token_end(f->token, &p->talk.plain);
         rsync_digest_end(f->digest, digest);
         if (f->is_broken)
                 digest[0] ^= 0xff;
         else if (!is_steady(f))
                 report_unsteady(p->config->report, f->dir.path, f->entry.name);
         if (r == 0)
-                r = buf_append(&p->plain, digest, rsync_checksum_size(p->session.checksum));
+                r = buf_append(&p->talk.plain, digest, rsync_checksum_size(p->talk.session.checksum));
         p->result->literal_bytes += rsync_match_literal_bytes(f->match);
         p->result->matched_bytes += rsync_match_matched_bytes(f->match);
         let_go(p);

@@ -7,14 +7,13 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/entry.h"
-#include "transfer/duplex.h"
 #include "transfer/rsync/rsync_digest.h"
 #include "transfer/rsync/rsync_entry.h"
 #include "transfer/rsync/rsync_lists.h"
 #include "transfer/rsync/rsync_match.h"
-#include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_number.h"
 #include "transfer/rsync/rsync_push.h"
+#include "transfer/rsync/rsync_talk.h"
 #include "transfer/source.h"
 
 struct rsync_encoder;
@@ -123,39 +122,13 @@ void rsync_file_deinit(struct rsync_push *p);
  */
 int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena, struct entry *ret, struct err *err);
 
-/* ---- what it says: rsync_hear.c ---- */
-
-enum { RSYNC_SAID_MAX = 512 };
-
-struct rsync_heard {
-        char said[RSYNC_SAID_MAX];     /* its last error, which nobody was told of yet */
-        char farewell[RSYNC_SAID_MAX]; /* the sentence with which it ends */
-        bool has_failed;               /* ERROR_EXIT came */
-        int32_t status;                /* with it */
-        uint64_t deleted;              /* told one by one */
-};
-
-int rsync_hear(void *push, enum rsync_code code, const void *data, size_t size, struct err *err);
-/* The server gave up: what it said, with what can be done about it. Returns the code. */
-int rsync_hear_failure(struct rsync_push *p, struct err *err);
-/* It goes on: its last error is told. */
-void rsync_hear_pass(struct rsync_push *p);
-
 /* ---- all of it ---- */
 
 struct rsync_push {
         const struct rsync_push_config *config;
         struct rsync_push_result *result;
-        struct rsync_session session;
+        struct rsync_talk talk;
         bool dry_run;
-
-        struct duplex duplex;
-        struct rsync_mux mux;
-        struct buf plain;                                 /* data that is to go, not in frames yet */
-        struct buf out;                                   /* in frames */
-        size_t out_used;                                  /* of it has gone */
-        uint64_t moved_us, sent_us, ticked_us, looked_us; /* CLOCK_MONOTONIC: last time of each */
-        unsigned keep_alive_s;                            /* something goes at least so often; 0: it need not */
 
         struct rsync_encoder *encoder;
         struct rsync_lists *lists;
@@ -164,17 +137,10 @@ struct rsync_push {
         unsigned io_error, io_error_told;
         struct rsync_walk walk;
         struct rsync_file file;
-        struct rsync_heard heard;
+        uint64_t deleted;      /* told one by one */
         unsigned dones;        /* that came; those of lists are one */
         uint64_t sums_to_skip; /* bytes of the last request that nobody needs */
-        bool is_over;
 };
 
-/* Put what is in `plain` into frames. */
-int rsync_push_frame(struct rsync_push *p, struct err *err);
-/* A message, behind all data so far. */
-int rsync_push_tell(struct rsync_push *p, enum rsync_code code, int32_t n, struct err *err);
-/* Between two entries: let go what there is, and never gather too much. */
-int rsync_push_breathe(struct rsync_push *p, struct err *err);
 /* An entry could not be read. */
 void rsync_push_lose(struct rsync_push *p, struct err *err);

@@ -29,7 +29,7 @@ static int refuse(const struct rsync_push *p, const char *what, struct err *err)
 /* Are values of attributes asked for, or would they be? */
 static bool has_wishes(const struct rsync_push *p, unsigned flags)
 {
-        bool optimised = p->session.protocol >= 31 && !(p->session.compat & RSYNC_COMPAT_LINKED_XATTRS);
+        bool optimised = p->talk.session.protocol >= 31 && !(p->talk.session.compat & RSYNC_COMPAT_LINKED_XATTRS);
 
         return flags & RSYNC_ITEM_XATTR && !p->dry_run && !(optimised && (flags & LINK_DONE) == LINK_DONE);
 }
@@ -83,10 +83,10 @@ static int put_value(struct rsync_push *p, const struct entry *e, int32_t wish, 
 
         if (!x)
                 p->io_error |= RSYNC_IO_GENERAL;
-        if (rsync_put_varint(&p->plain, (uint32_t)wish) < 0 ||
-            rsync_put_varint(&p->plain, x ? (uint32_t)x->size : 0) < 0)
+        if (rsync_put_varint(&p->talk.plain, (uint32_t)wish) < 0 ||
+            rsync_put_varint(&p->talk.plain, x ? (uint32_t)x->size : 0) < 0)
                 return -ENOMEM;
-        return x ? buf_append(&p->plain, x->value, x->size) : 0;
+        return x ? buf_append(&p->talk.plain, x->value, x->size) : 0;
 }
 
 /* Each number is relative to the one before. */
@@ -100,12 +100,12 @@ static int put_values(struct rsync_push *p, const struct rsync_request *q, const
                 number += wish;
                 code = put_value(p, e, (int32_t)wish, number);
         }
-        return code < 0 ? code : rsync_put_byte(&p->plain, 0);
+        return code < 0 ? code : rsync_put_byte(&p->talk.plain, 0);
 }
 
 static int put_head(struct rsync_push *p, const struct rsync_request *q)
 {
-        struct buf *b = &p->plain;
+        struct buf *b = &p->talk.plain;
 
         if (rsync_put_index(b, &p->out_index, q->number) < 0 || rsync_put_short(b, (uint16_t)q->flags) < 0)
                 return -ENOMEM;
@@ -120,7 +120,7 @@ static int put_sum_head(struct rsync_push *p, const struct rsync_sums *s)
         int r = 0;
 
         for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
-                r = rsync_put_int(&p->plain, (int32_t)numbers[i]);
+                r = rsync_put_int(&p->talk.plain, (int32_t)numbers[i]);
         return r;
 }
 
@@ -228,12 +228,12 @@ static int on_item(struct rsync_push *p, const struct rsync_request *q, struct e
 
 static unsigned dones_expected(const struct rsync_push *p)
 {
-        return p->session.protocol >= 31 ? 5 : 4;
+        return p->talk.session.protocol >= 31 ? 5 : 4;
 }
 
 static int answer_done(struct rsync_push *p, struct err *err)
 {
-        return rsync_put_index(&p->plain, &p->out_index, RSYNC_INDEX_DONE) < 0 ? err_oom(err) : 0;
+        return rsync_put_index(&p->talk.plain, &p->out_index, RSYNC_INDEX_DONE) < 0 ? err_oom(err) : 0;
 }
 
 /* Of a list, as long as there are more of them; the last one's is the end of the first phase. */
@@ -242,7 +242,7 @@ static int on_done(struct rsync_push *p, struct err *err)
         int r = 0;
 
         if (p->dones == 0) {
-                r = p->session.compat & RSYNC_COMPAT_INCREMENTAL ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
+                r = p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
                 if (r < 0)
                         return refuse(p, "ended a list that there is not", err);
                 p->dones = r == RSYNC_LISTS_END;
@@ -250,11 +250,11 @@ static int on_done(struct rsync_push *p, struct err *err)
         }
         p->dones++;
         if (p->dones == 3 && p->io_error != p->io_error_told) {
-                r = rsync_push_tell(p, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err);
+                r = rsync_talk_tell(&p->talk, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err);
                 p->io_error_told = p->io_error;
         }
-        p->is_over = p->dones == dones_expected(p);
-        return r < 0 || p->is_over ? r : answer_done(p, err);
+        p->talk.is_over = p->dones == dones_expected(p);
+        return r < 0 || p->talk.is_over ? r : answer_done(p, err);
 }
 
 /* Files, directories, symlinks, devices, others. What was told one by one is counted already. */
@@ -266,8 +266,8 @@ static int on_deleted(struct rsync_push *p, struct rsync_reader *r)
                 n += rsync_get_varint(r);
         if (!rsync_read_is_good(r))
                 return 0;
-        if (n > p->heard.deleted)
-                report_add(p->config->report, REPORT_DELETED, n - p->heard.deleted);
+        if (n > p->deleted)
+                report_add(p->config->report, REPORT_DELETED, n - p->deleted);
         return 1;
 }
 
@@ -275,10 +275,10 @@ static void skip_sums(struct rsync_push *p)
 {
         size_t size;
 
-        (void)rsync_mux_data(&p->mux, &size);
+        (void)rsync_mux_data(&p->talk.mux, &size);
         if (size > p->sums_to_skip)
                 size = (size_t)p->sums_to_skip;
-        rsync_mux_used(&p->mux, size);
+        rsync_mux_used(&p->talk.mux, size);
         p->sums_to_skip -= size;
 }
 
@@ -290,7 +290,7 @@ static int take(struct rsync_push *p, struct rsync_reader *r, struct err *err)
 
         if (!rsync_read_is_good(r))
                 return 0;
-        rsync_hear_pass(p);
+        rsync_talk_pass(&p->talk);
         if (q.number == RSYNC_INDEX_DONE)
                 return on_done(p, err) < 0 ? err->code : 1;
         if (q.number == RSYNC_INDEX_DELETED)
@@ -314,7 +314,7 @@ int rsync_request_step(struct rsync_push *p, struct err *err)
         int code;
 
         skip_sums(p);
-        data = rsync_mux_data(&p->mux, &size);
+        data = rsync_mux_data(&p->talk.mux, &size);
         if (size == 0)
                 return 0;
         r = rsync_read_begin(data, size);
@@ -324,6 +324,6 @@ int rsync_request_step(struct rsync_push *p, struct err *err)
         if (code == 0)
                 p->in_index = before;
         if (code > 0)
-                rsync_mux_used(&p->mux, (size_t)(r.at - (const unsigned char *)data));
+                rsync_mux_used(&p->talk.mux, (size_t)(r.at - (const unsigned char *)data));
         return code;
 }

@@ -18,7 +18,7 @@
 
 static bool is_incremental(const struct rsync_push *p)
 {
-        return p->session.compat & RSYNC_COMPAT_INCREMENTAL;
+        return p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL;
 }
 
 /* The path as the source has it: "" for the root. */
@@ -47,7 +47,7 @@ static int add(struct rsync_push *p, const struct entry *e, const char *name, un
                 r = rsync_lists_add(p->lists, w->parent, name, e->mode, flags, ret_number);
         if (r < 0)
                 return r;
-        r = rsync_encoder_put(p->encoder, &p->plain, path, e, flags);
+        r = rsync_encoder_put(p->encoder, &p->talk.plain, path, e, flags);
         if (r < 0)
                 rsync_lists_take_back(p->lists);
         return r;
@@ -168,7 +168,7 @@ static int read_entries(struct rsync_push *p, struct source_dir *d, struct found
                 if (r > 0)
                         r = put_below(p, &e, err);
                 if (r == 0)
-                        r = rsync_push_breathe(p, err);
+                        r = rsync_talk_breathe(&p->talk, err);
                 if (r < 0)
                         return r;
         }
@@ -320,23 +320,23 @@ static int begin_list(struct rsync_push *p, struct err *err)
 static int tell_error(struct rsync_push *p, size_t end_at, struct err *err)
 {
         char end[16];
-        size_t size = p->plain.size - end_at;
+        size_t size = p->talk.plain.size - end_at;
 
-        memcpy(end, p->plain.data + end_at, size);
-        buf_truncate(&p->plain, end_at);
-        if (rsync_push_tell(p, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err) < 0)
+        memcpy(end, p->talk.plain.data + end_at, size);
+        buf_truncate(&p->talk.plain, end_at);
+        if (rsync_talk_tell(&p->talk, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err) < 0)
                 return err->code;
-        return buf_append(&p->plain, end, size) < 0 ? err_oom(err) : 0;
+        return buf_append(&p->talk.plain, end, size) < 0 ? err_oom(err) : 0;
 }
 
 static int end_list(struct rsync_push *p, struct err *err)
 {
-        size_t end_at = p->plain.size;
+        size_t end_at = p->talk.plain.size;
         int r = rsync_lists_end(p->lists);
 
         p->io_error_told = p->io_error;
         if (r == 0)
-                r = rsync_encoder_end(p->encoder, &p->plain, p->io_error);
+                r = rsync_encoder_end(p->encoder, &p->talk.plain, p->io_error);
         if (r == RSYNC_ENCODER_TELL)
                 return tell_error(p, end_at, err);
         return r < 0 ? err_run(err, r, "end a list of files", NULL) : 0;
@@ -426,7 +426,7 @@ static int step_incremental(struct rsync_push *p, struct err *err)
         int r = rsync_lists_next(p->lists, &directory, &flags, &w->path);
 
         w->is_over = r == RSYNC_LISTS_END;
-        if (r < 0 || rsync_put_index(&p->plain, &p->out_index,
+        if (r < 0 || rsync_put_index(&p->talk.plain, &p->out_index,
                                      w->is_over ? RSYNC_INDEX_LISTS_END : RSYNC_INDEX_LIST - directory) < 0)
                 return err_oom(err);
         if (w->is_over)
