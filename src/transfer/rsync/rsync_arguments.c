@@ -1,6 +1,6 @@
 /*
- *      --server -LETTERSe.CAPABILITIES            and then, in the same list or in a secluded one of their own:
- *      [--timeout=N] [--delete-excluded] --numeric-ids [--link-dest=DIR] [--mkpath] . DESTINATION
+ *      --server [--sender] -LETTERSe.CAPABILITIES     and then, in the same list or in a secluded one of their own:
+ *      [--timeout=N] [--delete-excluded] [--existing] --numeric-ids [--link-dest=DIR] [--mkpath] . DESTINATION
  *
  * An option that a server does not know ends the conversation, often before it can say why. So only those are here that
  * 3.0 has, and those that the server's greeting promises. Letters that tell of capabilities may be unknown to it.
@@ -17,9 +17,9 @@ static const char CAPABILITIES[] = "LsfxCIvu";
 static int put_letters(struct buf *out, const struct rsync_arguments *a, bool secluded)
 {
         /* `e` is the last one: what follows is its value. */
-        return buf_printf(out, "-lHogDtpAX%s%s%s%s%s%se.%s%s", a->list_only ? "d" : "r", a->one_file_system ? "x" : "",
-                          a->dry_run ? "n" : "", a->compress ? "z" : "", a->whole_file ? "W" : "", secluded ? "s" : "",
-                          a->incremental ? "i" : "", CAPABILITIES);
+        return buf_printf(out, "-%s%s%s%s%s%s%se.%s%s", a->bare ? "" : "lHogDtpAX", a->list_only ? "d" : "r",
+                          a->one_file_system ? "x" : "", a->dry_run ? "n" : "", a->compress ? "z" : "",
+                          a->whole_file ? "W" : "", secluded ? "s" : "", a->incremental ? "i" : "", CAPABILITIES);
 }
 
 /* One argument after the other, as a list's or a command's. */
@@ -51,6 +51,8 @@ static void add_letters(struct list *l, const struct rsync_arguments *a, bool se
         if (l->r == 0 && put_letters(&b, a, secluded) < 0)
                 l->r = -ENOMEM;
         add(l, "--server");
+        if (a->sender)
+                add(l, "--sender");
         add(l, buf_text(&b));
 }
 
@@ -66,7 +68,10 @@ static void add_options(struct list *l, const struct rsync_arguments *a, enum rs
          */
         if (a->delete_missing)
                 add(l, "--delete-excluded");
-        add(l, "--numeric-ids");
+        if (a->existing)
+                add(l, "--existing");
+        if (!a->bare)
+                add(l, "--numeric-ids");
         if (a->link_destination)
                 add_joined(l, "--link-dest=", a->link_destination);
         /* From 3.2.3 on, but earlier greetings than that of 3.2.7 do not tell. */

@@ -14,6 +14,7 @@
 #include "transfer/rsync/rsync_told.h"
 #include "transfer/rsync/rsync_xattrs.h"
 
+#include <assert.h>
 #include <sys/sysmacros.h>
 
 enum flag {
@@ -63,7 +64,7 @@ struct rsync_encoder {
         size_t path_size;
         struct common before;
         uint32_t major;
-        bool is_before_known, is_major_known;
+        bool is_before_known, is_major_known, is_bare;
 };
 
 static uint64_t group_hash(const void *item)
@@ -101,6 +102,11 @@ struct rsync_encoder *rsync_encoder_free(struct rsync_encoder *e)
         buf_deinit(&e->set_literal);
         free(e);
         return NULL;
+}
+
+void rsync_encoder_be_bare(struct rsync_encoder *e)
+{
+        e->is_bare = true;
 }
 
 void rsync_encoder_begin(struct rsync_encoder *e, int32_t start)
@@ -210,9 +216,11 @@ static unsigned flags_of_type(const struct rsync_encoder *e, const struct put *p
 
 static unsigned flags_of_same(const struct rsync_encoder *e, const struct common *c)
 {
+        unsigned unowned = e->is_bare ? SAME_UID | SAME_GID : 0;
+
         if (!e->is_before_known)
-                return 0;
-        return (e->before.mode == c->mode ? SAME_MODE : 0) | (e->before.uid == c->uid ? SAME_UID : 0) |
+                return unowned;
+        return unowned | (e->before.mode == c->mode ? SAME_MODE : 0) | (e->before.uid == c->uid ? SAME_UID : 0) |
                (e->before.gid == c->gid ? SAME_GID : 0) | (e->before.mtime == c->mtime ? SAME_TIME : 0);
 }
 
@@ -313,6 +321,8 @@ static int put_attributes(struct rsync_encoder *e, struct buf *out, const struct
 {
         int r = 0;
 
+        if (e->is_bare)
+                return 0;
         if (!S_ISLNK(entry->mode))
                 r = rsync_told_put(&e->access, out, e->access_literal.data, e->access_literal.size);
         if (r == 0 && S_ISDIR(entry->mode))
@@ -337,6 +347,7 @@ static int put_entry(struct rsync_encoder *e, struct buf *out, const struct put 
 /* Entries and sets have been loaded from a disk; their forms are not for granted. */
 static int check(const struct rsync_encoder *e, const char *path, const struct entry *entry)
 {
+        assert(!e->is_bare || S_ISDIR(entry->mode) || (S_ISREG(entry->mode) && entry->nlink <= 1));
         if (strlen(path) > RSYNC_PATH_MAX)
                 return -ENAMETOOLONG;
         if (e->start > INT32_MAX - e->count || entry->size > INT64_MAX)

@@ -1,7 +1,7 @@
 /*
  * Entries of file lists as they go over the wire (docs/rsync-protocol.md, section 5): flags, what is the same as with
  * the entry before, numbers of hard links, ACLs and sets of extended attributes that were told of before. All of it is
- * told with numeric ids, and with the options -lHogDtpAXr.
+ * told with numeric ids, and with the options -lHogDtpAXr; or, bare, with -r alone.
  */
 #pragma once
 
@@ -32,6 +32,9 @@ enum rsync_io_error {
 struct rsync_encoder *rsync_encoder_new(const struct rsync_session *session);
 struct rsync_encoder *rsync_encoder_free(struct rsync_encoder *e);
 DEFINE_FREEP(struct rsync_encoder, rsync_encoder_free)
+
+/* From the beginning on neither owners nor what is above is told: there are no hard links then, devices or symlinks. */
+void rsync_encoder_be_bare(struct rsync_encoder *e);
 
 /* A list begins, whose first entry has the number @start. */
 void rsync_encoder_begin(struct rsync_encoder *e, int32_t start);
