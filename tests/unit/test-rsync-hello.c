@@ -144,15 +144,31 @@ static void check_command(const char *destination, const char *expected, const c
 
 #define SECLUDED(path) "rsync\0--numeric-ids\0.\0" path "\0"
 
+static void check_word(const char *destination, const char *word)
+{
+        char expected[256];
+
+        snprintf(expected, sizeof(expected), "sudo rsync --server -lHogDtpAXre.LsfxCIvu --numeric-ids . %s", word);
+        check_command(destination, expected, "", 0);
+}
+
 START_TEST(commands_are_safe_from_any_shell)
 {
-        check_command("/srv/backup/", "sudo rsync --server -lHogDtpAXre.LsfxCIvu --numeric-ids . /srv/backup/", "", 0);
-        check_command("/a $(b)/", "sudo rsync --server -lHogDtpAXre.LsfxCIvu --numeric-ids . '/a $(b)/'", "", 0);
-        check_command("-x/", "sudo rsync --server -lHogDtpAXre.LsfxCIvu --numeric-ids . ./-x/", "", 0);
-        check_command("/it's/", "sudo rsync --server -lHogDtpAXrse.LsfxCIvu", SECLUDED("/it's/"),
-                      sizeof(SECLUDED("/it's/")));
-        check_command("/a\nb!\\/", "sudo rsync --server -lHogDtpAXrse.LsfxCIvu", SECLUDED("/a\nb!\\/"),
-                      sizeof(SECLUDED("/a\nb!\\/")));
+        check_word("/srv/backup/", "/srv/backup/");
+        check_word("/a $(b)/", "/a\\ \\$\\(b\\)/");
+        check_word("/it's \"x\"!/", "/it\\'s\\ \\\"x\\\"\\!/");
+        check_word("/*?[x]{y}~^/", "/\\*\\?\\[x\\]\\{y\\}\\~\\^/");
+        check_word("/caf\xc3\xa9\xff/", "/caf\xc3\xa9\xff/");
+        check_word("=ls/", "\\=ls/");
+        check_word("a=b/", "a=b/");
+        check_word("%self/", "\\%self/");
+        check_word("~/x/", "\\~/x/");
+        check_word("#x/", "\\#x/");
+        check_word("-x/", "./-x/");
+        check_command("/a\nb/", "sudo rsync --server -lHogDtpAXrse.LsfxCIvu", SECLUDED("/a\nb/"),
+                      sizeof(SECLUDED("/a\nb/")));
+        check_command("/back\\slash/", "sudo rsync --server -lHogDtpAXrse.LsfxCIvu", SECLUDED("/back\\slash/"),
+                      sizeof(SECLUDED("/back\\slash/")));
 }
 END_TEST
 

@@ -129,31 +129,34 @@ int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum r
 
 /* ---- for a shell ---- */
 
-static bool is_plain(const char *text)
+/*
+ * One character at a time by a backslash, as rsync does it itself: that is what all shells and rrsync(1) understand,
+ * which knows no quotes.
+ */
+int rsync_arguments_word(struct buf *out, const char *word)
 {
-        static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._,:+@%=-";
+        static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._,:+@-";
+        int r = buf_putc(out, ' ');
 
-        return *text && text[strspn(text, harmless)] == '\0';
-}
+        for (const char *c = word; *c && r == 0; c++) {
+                bool is_harmless = strchr(harmless, *c) || (unsigned char)*c >= 0x80 || (*c == '=' && c > word);
 
-/* By single quotes, within which there is nothing that is not the same to all shells: see rsync_arguments_command(). */
-static int put_quoted(struct buf *out, const char *argument)
-{
-        const char *quote = is_plain(argument) ? "" : "'";
-
-        return buf_printf(out, " %s%s%s", quote, argument, quote);
+                /* A newline behind a backslash is none. */
+                if (*c == '\n')
+                        r = buf_puts(out, "'\n'");
+                else
+                        r = is_harmless ? buf_putc(out, *c) : buf_printf(out, "\\%c", *c);
+        }
+        return r;
 }
 
 int rsync_arguments_command(struct buf *out, struct buf *ret_secluded, const char *program,
                             const struct rsync_arguments *a)
 {
-        /*
-         * Single quotes do not hold back the history of csh, newlines do not stay within its lines, and fish has
-         * escapes of its own. Seclusion would do for all paths, but rrsync(1) does not let it through.
-         */
-        bool secluded = has_any(a, "'\\!\n\r");
+        /* For csh there are no newlines in a word, and for rrsync(1) no backslashes. It refuses what is secluded. */
+        bool secluded = has_any(a, "\\\n\r");
         _cleanup_(buf_deinit) struct buf command = { .data = NULL }, input = { .data = NULL };
-        struct list l = { .out = &command, .put = put_quoted, .r = buf_puts(&command, program) };
+        struct list l = { .out = &command, .put = rsync_arguments_word, .r = buf_puts(&command, program) };
         struct list second = { .out = &input, .put = put_terminated };
 
         add_letters(&l, a, secluded);

@@ -40,7 +40,11 @@ int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum r
 /*
  * Append the same as a command for a shell: `PROGRAM --server ...`, without what not every server knows, since nobody
  * knows yet who is there. @program is for the shell to interpret. *ret_secluded is what goes to the command's input
- * first: nothing, unless a path has what shells quote differently. Both change only on success. Return 0 or -ENOMEM.
+ * first: nothing, unless a path has what a backslash does not keep from a shell. Both change only on success. Return 0
+ * or -ENOMEM.
  */
 int rsync_arguments_command(struct buf *out, struct buf *ret_secluded, const char *program,
                             const struct rsync_arguments *a);
+
+/* Append a blank and @word as shells take it for one. Return 0 or -ENOMEM; then part of it may be there. */
+int rsync_arguments_word(struct buf *out, const char *word);
