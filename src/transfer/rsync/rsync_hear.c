@@ -31,6 +31,8 @@ static const struct reason {
         { "configured to refuse", -ENOTSUP,
           "the module's 'refuse options' in rsyncd.conf stands against what a backup needs" },
         { "unknown option", -ENOTSUP, "the server's rsync is too old for that" },
+        { "[Receiver] mkdir \"", -ENOENT, "the directories above the last one must be there already" },
+        { "rsync: mkdir \"", -ENOENT, "the directories above the last one must be there already" },
         { "io timeout", -ETIMEDOUT, "" },
         { "timeout in data", -ETIMEDOUT, "" },
         { "connection unexpectedly closed", -ECONNRESET, "" },
@@ -58,11 +60,16 @@ void rsync_talk_pass(struct rsync_talk *t)
         *t->said = '\0';
 }
 
+/* How each rsync ends, whatever the reason was. */
+static bool is_farewell(const char *line)
+{
+        return str_starts(line, "rsync error: ");
+}
+
 /* It is told when it was not the last one: the last one may be why the server gives up, and is an error then. */
 static void say_error(struct rsync_talk *t, const char *shown)
 {
-        /* How each rsync ends, whatever the reason was. */
-        if (str_starts(shown, "rsync error: ")) {
+        if (is_farewell(shown)) {
                 keep(t->farewell, shown);
                 log_debug("%s: %s", t->config.peer, shown);
                 return;
@@ -154,19 +161,40 @@ static int error_of(const char *words)
         return number == ENOENT || number == ENOTDIR || number == EACCES ? -number : -EIO;
 }
 
-int rsync_talk_failure(struct rsync_talk *t, struct err *err)
+static int fail(const char *peer, const char *said, const char *farewell, struct err *err)
 {
-        const char *words = *t->said ? t->said : t->farewell;
+        const char *words = *said ? said : farewell;
         const struct reason *reason = find_reason(words);
 
         if (!reason)
-                reason = find_reason(t->farewell);
-        if (*words)
-                (void)err_runf(err, reason ? reason->code : error_of(words), "%s: the server says: %s", t->config.peer,
-                               words);
+                reason = find_reason(farewell);
+        (void)err_runf(err, reason ? reason->code : error_of(words), "%s: the server says: %s", peer, words);
+        return reason && *reason->hint ? err_hint(err, "%s", reason->hint) : err->code;
+}
+
+int rsync_talk_failure(struct rsync_talk *t, struct err *err)
+{
+        if (*t->said || *t->farewell)
+                (void)fail(t->config.peer, t->said, t->farewell, err);
         else
-                (void)err_runf(err, -EIO, "%s: the server gave up (rsync's exit status %d)", t->config.peer,
+                (void)err_runf(err, -EREMOTEIO, "%s: the server gave up (rsync's exit status %d)", t->config.peer,
                                (int)t->status);
         *t->said = '\0';
-        return reason && *reason->hint ? err_hint(err, "%s", reason->hint) : err->code;
+        return err->code;
+}
+
+int rsync_talk_blame(const char *peer, const char *words, struct err *err)
+{
+        char said[RSYNC_SAID_MAX] = "", farewell[RSYNC_SAID_MAX] = "", shown[SHOWN_MAX];
+        _cleanup_(freep) char *copy = strdup(words);
+        char *rest = copy, *line;
+
+        while (rest && (line = strsep(&rest, "\n"))) {
+                rsync_words_show(line, shown, sizeof(shown));
+                if (is_farewell(shown))
+                        keep(farewell, shown);
+                else if (*shown && !(*said && find_reason(said)))
+                        keep(said, shown);
+        }
+        return fail(peer, said, farewell, err);
 }

@@ -45,6 +45,23 @@ static int hear_deleted(struct rsync_push *p, const char *data, size_t size, str
         return 0;
 }
 
+/* A device, FIFO or socket that the server may not make, or is told not to: no error to it. */
+static int hear_skipped(struct rsync_push *p, const char *data, size_t size, struct err *err)
+{
+        static const char words[] = "skipping non-regular file \"";
+        _cleanup_(freep) char *text = str_copy(data, size);
+        char *name;
+
+        if (!text)
+                return err_oom(err);
+        if (!str_starts(text, words))
+                return 0;
+        name = text + strlen(words);
+        name[strcspn(name, "\"\n")] = '\0';
+        report_lack(p->config->report, REPORT_LACK_SPECIAL, p->config->accepts_lacks, "", name);
+        return 0;
+}
+
 static int hear(void *push, enum rsync_code code, const void *data, size_t size, struct err *err)
 {
         struct rsync_push *p = push;
@@ -55,6 +72,8 @@ static int hear(void *push, enum rsync_code code, const void *data, size_t size,
                 p->result->is_partial = true;
                 report_mark_partial(p->config->report);
                 return 0;
+        case RSYNC_CODE_INFO:
+                return hear_skipped(p, data, size, err);
         case RSYNC_CODE_DELETED:
                 return hear_deleted(p, data, size, err);
         case RSYNC_CODE_IO_ERROR:

@@ -23,6 +23,7 @@ struct rsync_push_config {
 
         const struct source *source;
         struct report *report; /* told of what could not be read, and of what the server does */
+        bool accepts_lacks;    /* what it may not make is not missed */
 
         void (*tick)(void *context); /* called some times a second while it works; may be NULL */
         void *tick_context;
@@ -38,7 +39,8 @@ struct rsync_push_result {
 
 /*
  * Blocks until the server says goodbye. Return 0, or a negative errno with @err filled: of the connection (-ECONNRESET,
- * -ETIMEDOUT), what the server refused (as rsync_hello_feed(), and -EROFS, -ENOSPC), -EPROTO, -ECANCELED after a stop
- * request. @ret is filled in any case. What concerns single entries goes to the report.
+ * -ETIMEDOUT), what the server refused (as rsync_hello_feed(), and -EROFS, -ENOSPC), -EREMOTEIO when it gave up without
+ * a word, -EPROTO, -ECANCELED after a stop request. @ret is filled in any case. What concerns single entries goes to
+ * the report.
  */
 int rsync_push(const struct rsync_push_config *config, struct rsync_push_result *ret, struct err *err);

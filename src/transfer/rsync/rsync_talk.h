@@ -72,6 +72,8 @@ int rsync_talk_hear(void *talk, enum rsync_code code, const void *data, size_t s
 void rsync_talk_pass(struct rsync_talk *t);
 /*
  * The server gave up: what it said, with what can be done about it. Returns the code: beside those of rsync_push(),
- * -ENOENT, -EACCES, -ENOTDIR where it names these errors, else -EIO.
+ * -ENOENT, -EACCES, -ENOTDIR where it names these errors, -EREMOTEIO without a word, else -EIO.
  */
 int rsync_talk_failure(struct rsync_talk *t, struct err *err);
+/* The same for what the server called @peer said beside the conversation: @words, lines as they came. */
+int rsync_talk_blame(const char *peer, const char *words, struct err *err);
