@@ -42,12 +42,15 @@ struct destination_snapshots {
 
 void destination_snapshots_deinit(struct destination_snapshots *list);
 
-/* The disk is not plugged in and that is no failure, which has been logged. */
-enum { DESTINATION_ABSENT = 1 };
+enum {
+        DESTINATION_ABSENT = 1, /* the disk is not plugged in and that is no failure, which has been logged */
+        DESTINATION_NO_AGENT,   /* on the other machine, where rsync may do */
+};
 
 struct destination_ops {
         /* Lock, unlock, mount; see that it is the right disk and that nothing stands against the run; make what is
-         * missing; clean up after runs that were cut off. May return DESTINATION_ABSENT: then there is nothing to do.
+         * missing; clean up after runs that were cut off. May return DESTINATION_ABSENT: then there is nothing to do;
+         * or DESTINATION_NO_AGENT: then destination_rsync_new() takes its place.
          */
         int (*prepare)(struct destination *d, struct err *err);
         /* Bring `latest` up to date. -ENOSPC and -EDQUOT: it may be repeated when there is room again. */
@@ -67,9 +70,10 @@ struct destination_ops {
 struct destination {
         const struct destination_ops *ops;
         const struct destination_config *config;
-        const char *parent; /* the directory that holds the snapshots, whether it exists or not: DIR or HOST:DIR */
-        char made[32];      /* the name of the snapshot that this run made, or "" */
-        bool keeps_all;     /* known when prepared: no snapshot can be removed, so that others rotate */
+        const char *parent;  /* the directory that holds the snapshots, whether it exists or not: DIR or HOST:DIR */
+        char made[32];       /* the name of the snapshot that this run made, or "" */
+        bool keeps_all;      /* known when prepared: no snapshot can be removed, so that others rotate */
+        bool transfers_only; /* likewise: neither is there a snapshot, which has been told */
 };
 
 static inline struct destination *destination_free(struct destination *d)
@@ -81,7 +85,7 @@ DEFINE_FREEP(struct destination, destination_free)
 /* A directory on another machine, by way of the agent there (agent.h). */
 int destination_agent_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
-/* A directory that an rsync serves, which takes transfers only. */
+/* A directory that an rsync serves, which takes transfers only: a daemon, or one that is run over SSH. */
 int destination_rsync_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
 /* A directory on this machine. */

@@ -43,6 +43,21 @@ static int check_inside(const struct far *f, int source_fd, struct err *err)
                                  "the source '%s' is the destination itself, or inside of it or its snapshots", shown);
 }
 
+/* There is no agent. Rsync, which may be there, does for a transfer when nothing else was asked for. */
+static int do_without(const struct options *o, struct err *err)
+{
+        char hint[ERR_HINT_MAX];
+
+        if (o->backup && !(o->actions_asked && (o->snapshot || o->rotate)) && !o->mount && !o->crypto) {
+                err_drop(err, "there is another way");
+                return DESTINATION_NO_AGENT;
+        }
+        memcpy(hint, err->hint, sizeof(hint));
+        if (o->backup)
+                err_hint(err, "%s; without --snapshot, --rotate, --mount and --crypto rsync may do", hint);
+        return err->code;
+}
+
 static int far_prepare(struct destination *d, struct err *err)
 {
         struct far *f = far_of(d);
@@ -54,6 +69,8 @@ static int far_prepare(struct destination *d, struct err *err)
                 return err_run(err, r, "read the source directory", o->source);
         f->source_is_empty = r > 0;
         r = far_connect(f, err);
+        if (r < 0 && f->remote && remote_has_no_agent(f->remote))
+                return do_without(o, err);
         if (r != 0)
                 return r;
         f->was_prepared = true;
@@ -274,9 +291,7 @@ int destination_agent_new(struct destination **ret, const struct destination_con
                 return err_oom(err);
         f->d = (struct destination){ .ops = &ops, .config = config };
         location_show_host(&config->options->destination, f->host, sizeof(f->host));
-        f->news = (struct remote_news){ .host = f->host,
-                                        .report = config->report,
-                                        .progress = config->progress };
+        f->news = (struct remote_news){ .host = f->host, .report = config->report, .progress = config->progress };
         f->patience.retries = config->options->link.retries;
         f->parent = name_parent(&config->options->destination);
         if (!f->parent) {

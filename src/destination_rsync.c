@@ -1,6 +1,6 @@
 /*
- * A directory of an rsync daemon: it is sent to by its own protocol, over TCP or through an SSH connection to a machine
- * that reaches it. Snapshots and rotation are the daemon's to do.
+ * A directory that an rsync serves, as a daemon or run over SSH (rsync_connection.h): it is sent to by its own
+ * protocol. Snapshots and rotation are the server's to do.
  *
  * A connection that breaks is made again, and the transfer begun anew: what has arrived is not sent again.
  */
@@ -29,10 +29,15 @@
 
 enum { SHOWN_MAX = 300 };
 
+#define PROGRAM "rsync-system-backup"
+
 struct server {
         struct destination d; /* first */
         char *parent;         /* as it is called */
-        char name[SHOWN_MAX]; /* HOST::MODULE, for messages */
+        bool is_daemon;
+        char name[SHOWN_MAX]; /* HOST::MODULE or HOST, for messages */
+        struct rsync_connection *connection;
+        bool was_connected; /* once; then it is worth to connect again */
         struct patience patience;
         bool has_password;
         struct secret password;
@@ -45,17 +50,34 @@ static struct server *server_of(struct destination *d)
 
 /* ---- looking before ---- */
 
+/* What is not done although nobody said so. */
+static void tell_limits(const struct server *s)
+{
+        const struct options *o = s->d.config->options;
+
+        if (!s->is_daemon && !o->link.remote_command)
+                log_warning("%s: there is no " PROGRAM
+                            ", so that rsync is used: a plain transfer, no snapshot is taken "
+                            "and none removed; install " PROGRAM " there for these, or say --remote-command=rsync",
+                            s->name);
+        else if (!o->actions_asked)
+                log_info("%s: %s takes transfers only: snapshots and rotation are to be done on the server", s->name,
+                         s->is_daemon ? "an rsync daemon" : "rsync");
+}
+
 static int server_prepare(struct destination *d, struct err *err)
 {
         const struct options *o = d->config->options;
         _cleanup_(fd_closep) int fd = fd_open_directory(o->source);
         int r = fd < 0 ? fd : local_check_is_empty(fd);
 
+        d->transfers_only = true;
         if (r < 0)
                 return err_run(err, r, "read the source directory", o->source);
+        tell_limits(server_of(d));
         if (r == 0 || o->force)
                 return 0;
-        err_runf(err, -ENODATA, "the source is empty: all that the daemon has would be deleted");
+        err_runf(err, -ENODATA, "the source is empty: all that the server has would be deleted");
         return err_hint(err, "a disk that is not mounted? --force goes on");
 }
 
@@ -87,14 +109,15 @@ static void hear_motd(void *server, const char *line)
                 log_debug("%s: %s", s->name, shown);
 }
 
-/* "MODULE/DIR/" */
+/* "MODULE/DIR/", or "DIR/" */
 static char *name_destination(const struct location *l)
 {
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+        bool ends = !*l->path || str_equal(l->path, "/");
 
-        if (buf_printf(&b, "%s/%s%s", l->module, l->path, *l->path ? "/" : "") < 0)
+        if (l->module && buf_printf(&b, "%s/", l->module) < 0)
                 return NULL;
-        return buf_take(&b);
+        return buf_printf(&b, "%s%s", l->path, ends ? "" : "/") < 0 ? NULL : buf_take(&b);
 }
 
 static void tell_end(const struct server *s, const struct rsync_push_result *result)
@@ -107,10 +130,66 @@ static void tell_end(const struct server *s, const struct rsync_push_result *res
                   rsync_checksum_name(result->session.checksum), rsync_compression_name(result->session.compression));
 }
 
-static int send_tree(struct server *s, int fd, const struct source *source, const char *to, struct err *err)
+/* Called when the conversation has begun, and then some times a second. */
+static void tick(void *server)
+{
+        struct server *s = server;
+
+        rsync_connection_greet(s->connection);
+        progress_tick(s->d.config->progress);
+}
+
+static int finish(struct server *s, const struct rsync_push_result *result, struct err *err)
+{
+        struct report *report = s->d.config->report;
+        ERR_LOCAL(end);
+        int r = rsync_connection_finish(s->connection, result->is_partial || report_is_partial(report), &end);
+
+        if (r == -ECANCELED)
+                return err_move(err, &end);
+        if (r < 0) {
+                log_err(LOG_LEVEL_WARNING, &end);
+                report_mark_partial(report);
+        }
+        report_lacks(report);
+        tell_end(s, result);
+        return 0;
+}
+
+static int send_tree(struct server *s, const struct rsync_arguments *arguments, const struct source *source,
+                     struct err *err)
 {
         const struct destination_config *config = s->d.config;
         const struct options *o = config->options;
+        const struct rsync_hello_config hello = { .is_daemon = s->is_daemon,
+                                                  .peer = s->name,
+                                                  .module = o->destination.module,
+                                                  .user = o->destination.user,
+                                                  .arguments = arguments,
+                                                  .password = give_password,
+                                                  .motd = hear_motd,
+                                                  .context = s };
+        const struct rsync_push_config push = { .in_fd = rsync_connection_fd(s->connection),
+                                                .out_fd = rsync_connection_fd(s->connection),
+                                                .peer = s->name,
+                                                .timeout_s = o->link.timeout_s,
+                                                .rate = o->link.bwlimit,
+                                                .hello = &hello,
+                                                .compression_level = (int)o->link.compress_level,
+                                                .source = source,
+                                                .report = config->report,
+                                                .accepts_lacks = o->no_sudo,
+                                                .tick = tick,
+                                                .tick_context = s };
+        struct rsync_push_result result;
+        int r = rsync_push(&push, &result, err);
+
+        return r < 0 ? rsync_connection_explain(s->connection, err) : finish(s, &result, err);
+}
+
+static int transfer_once(struct server *s, const char *to, struct err *err)
+{
+        const struct options *o = s->d.config->options;
         const struct rsync_arguments arguments = { .incremental = true,
                                                    .delete_missing = true,
                                                    .dry_run = o->dry_run,
@@ -119,52 +198,24 @@ static int send_tree(struct server *s, int fd, const struct source *source, cons
                                                    .make_path = true,
                                                    .timeout_s = o->link.timeout_s,
                                                    .destination = to };
-        const struct rsync_hello_config hello = { .is_daemon = true,
-                                                  .peer = s->name,
-                                                  .module = o->destination.module,
-                                                  .user = o->destination.user,
-                                                  .arguments = &arguments,
-                                                  .password = give_password,
-                                                  .motd = hear_motd,
-                                                  .context = s };
-        const struct rsync_push_config push = { .in_fd = fd,
-                                                .out_fd = fd,
-                                                .peer = s->name,
-                                                .timeout_s = o->link.timeout_s,
-                                                .rate = o->link.bwlimit,
-                                                .hello = &hello,
-                                                .compression_level = (int)o->link.compress_level,
-                                                .source = source,
-                                                .report = config->report,
-                                                .tick = progress_tick,
-                                                .tick_context = config->progress };
-        struct rsync_push_result result;
-        int r = rsync_push(&push, &result, err);
-
-        if (r == 0)
-                tell_end(s, &result);
-        return r;
-}
-
-static int transfer_once(struct server *s, const char *to, struct err *err)
-{
-        _cleanup_(rsync_connection_closep) struct rsync_connection *connection = NULL;
         _cleanup_(origin_close) struct origin origin = ORIGIN_NONE;
         int r;
 
         report_restart(s->d.config->report);
         r = origin_open(&origin, s->d.config, s->d.config->report, err);
         if (r == 0)
-                r = rsync_connection_open(&connection, s->d.config->options, err);
+                r = rsync_connection_open(&s->connection, o, &arguments, err);
         if (r < 0)
                 return r;
-        r = send_tree(s, rsync_connection_fd(connection), origin.source, to, err);
-        return r < 0 ? rsync_connection_explain(connection, err) : r;
+        s->was_connected = true;
+        return send_tree(s, &arguments, origin.source, err);
 }
 
-/* May it go better another time? */
-static bool is_passing(int code)
+/* May it go better another time? A login that failed fails again, unless it went well before. */
+static bool is_passing(const struct server *s, int code)
 {
+        if (!s->is_daemon && !s->connection)
+                return s->was_connected && code != -ECANCELED && code != -ENOMEM;
         return code == -ECONNRESET || code == -ETIMEDOUT || code == -EBUSY || code == -ECONNREFUSED ||
                code == -EHOSTUNREACH || code == -ENETUNREACH;
 }
@@ -179,10 +230,12 @@ static int server_transfer(struct destination *d, struct err *err)
                 return err_oom(err);
         progress_begin(d->config->progress, PROGRESS_TRANSFER, 0);
         do {
+                s->connection = rsync_connection_close(s->connection);
                 r = transfer_once(s, to, err);
-        } while (r < 0 && is_passing(r) && !stop_requested() && patience_wait(&s->patience, true, err) == 0);
+        } while (r < 0 && is_passing(s, r) && !stop_requested() && patience_wait(&s->patience, true, err) == 0);
+        s->connection = rsync_connection_close(s->connection);
         progress_end(d->config->progress);
-        return r;
+        return r < 0 ? err->code : 0;
 }
 
 /* ---- what it is not for ---- */
@@ -191,8 +244,8 @@ static int refuse(const struct destination *d, const char *what, struct err *err
 {
         struct server *s = server_of((struct destination *)d);
 
-        err_runf(err, -ENOTSUP, "%s: an rsync daemon takes transfers only: it cannot be told to %s", s->name, what);
-        return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
+        err_runf(err, -ENOTSUP, "%s: rsync takes transfers only: it cannot be told to %s", s->name, what);
+        return err_hint(err, "let it be done on the server, by " PROGRAM " --snapshot --rotate");
 }
 
 static int server_snapshot(struct destination *d, struct err *err)
@@ -230,11 +283,23 @@ static struct destination *server_free(struct destination *d)
 {
         struct server *s = server_of(d);
 
+        rsync_connection_close(s->connection);
         if (s->has_password)
                 secret_deinit(&s->password);
         free(s->parent);
         free(s);
         return NULL;
+}
+
+static void make_name(struct server *s, const struct location *l)
+{
+        if (!s->is_daemon) {
+                location_show_host(l, s->name, sizeof(s->name));
+                return;
+        }
+        path_show(NULL, l->host, s->name, sizeof(s->name) / 2);
+        snprintf(s->name + strlen(s->name), sizeof(s->name) / 4, "::");
+        path_show(NULL, l->module, s->name + strlen(s->name), sizeof(s->name) / 3);
 }
 
 int destination_rsync_new(struct destination **ret, const struct destination_config *config, struct err *err)
@@ -255,6 +320,7 @@ int destination_rsync_new(struct destination **ret, const struct destination_con
         if (!s)
                 return err_oom(err);
         s->d = (struct destination){ .ops = &ops, .config = config };
+        s->is_daemon = l->kind == LOCATION_DAEMON;
         s->patience.retries = config->options->link.retries;
         s->parent = location_expression(l);
         if (!s->parent) {
@@ -262,9 +328,7 @@ int destination_rsync_new(struct destination **ret, const struct destination_con
                 return err_oom(err);
         }
         s->d.parent = s->parent;
-        path_show(NULL, l->host, s->name, sizeof(s->name) / 2);
-        snprintf(s->name + strlen(s->name), sizeof(s->name) / 4, "::");
-        path_show(NULL, l->module, s->name + strlen(s->name), sizeof(s->name) / 3);
+        make_name(s, l);
         *ret = &s->d;
         return 0;
 }

@@ -300,27 +300,60 @@ static int add_layers(struct command_line *c, char **ret_section, struct err *er
         return r;
 }
 
+static bool names_rsync(const char *command)
+{
+        static const char name[] = "rsync";
+        size_t size = strlen(command);
+
+        while (size > 0 && strchr(" \t'\"", command[size - 1]))
+                size--;
+        if (size < strlen(name) || strncmp(command + size - strlen(name), name, strlen(name)) != 0)
+                return false;
+        size -= strlen(name);
+        return size == 0 || strchr(" \t'\"/", command[size - 1]);
+}
+
+bool options_take_transfers_only(const struct options *o)
+{
+        const char *command = o->link.remote_command;
+
+        return o->destination.kind == LOCATION_DAEMON ||
+               (o->destination.kind == LOCATION_SSH && command && names_rsync(command));
+}
+
+/* @what was asked for and is no transfer. */
+static int refuse_beside_transfers(const struct options *o, const char *what, struct err *err)
+{
+        bool is_daemon = o->destination.kind == LOCATION_DAEMON;
+
+        err_usage(err, "%s takes transfers only: %s", is_daemon ? "an rsync daemon" : "rsync", what);
+        if (!is_daemon)
+                return err_hint(err, "for that, rsync-system-backup must run there: see --remote-command");
+        if (o->mount || o->crypto)
+                return err->code;
+        return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
+}
+
 /* The actions that are asked for; if none is, all but those that a file says no to. */
 static int choose_actions(struct options *o, const enum settings_toggle *flags, struct err *err)
 {
         bool asked = flags[SETTINGS_BACKUP] == SETTINGS_YES || flags[SETTINGS_SNAPSHOT] == SETTINGS_YES ||
                      flags[SETTINGS_ROTATE] == SETTINGS_YES;
-        bool is_daemon = o->destination.kind == LOCATION_DAEMON;
+        bool transfers_only = options_take_transfers_only(o);
 
+        o->actions_asked = asked;
         /* Its destination has just been written by others: a transfer of "/" over that is not what was forgotten to
          * say. */
         if (!asked && o->destination_from_environment && o->daemon != OPTIONS_DAEMON_NONE)
                 return err_usage(err, "after an rsync daemon's transfer give --snapshot, --rotate or both");
         o->backup = asked ? flags[SETTINGS_BACKUP] == SETTINGS_YES : flags[SETTINGS_BACKUP] != SETTINGS_NO;
         o->snapshot = asked ? flags[SETTINGS_SNAPSHOT] == SETTINGS_YES
-                            : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !is_daemon;
-        o->rotate =
-                asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES : flags[SETTINGS_ROTATE] != SETTINGS_NO && !is_daemon;
-        if (is_daemon && (o->snapshot || o->rotate)) {
-                err_usage(err, "an rsync daemon takes transfers only: %s cannot be done there",
-                          o->snapshot ? "--snapshot" : "--rotate");
-                return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
-        }
+                            : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !transfers_only;
+        o->rotate = asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES
+                          : flags[SETTINGS_ROTATE] != SETTINGS_NO && !transfers_only;
+        if (transfers_only && (o->snapshot || o->rotate))
+                return refuse_beside_transfers(
+                        o, o->snapshot ? "--snapshot cannot be done there" : "--rotate cannot be done there", err);
         if (!o->backup && !o->snapshot && !o->rotate)
                 return err_usage(err, "there is nothing to do: the configuration file says no to what could be done");
         return 0;
@@ -381,9 +414,9 @@ static int check_combinations(const struct options *o, struct err *err)
                 return err_hint(err,
                                 "HOST:DIR goes over SSH by itself; a daemon is HOST::MODULE or rsync://HOST/MODULE");
         }
-        if (is_daemon && (o->mount || o->crypto))
-                return err_usage(err, "an rsync daemon takes transfers only: %s cannot be used with it",
-                                 o->mount ? "--mount" : "--crypto");
+        if (options_take_transfers_only(o) && (o->mount || o->crypto))
+                return refuse_beside_transfers(
+                        o, o->mount ? "--mount cannot be used with it" : "--crypto cannot be used with it", err);
         if (is_daemon && o->link.remote_command)
                 return err_usage(err, "--remote-command is for SSH, and the destination is an rsync daemon");
         if (o->destination.kind == LOCATION_SSH && o->link.password_file)

@@ -29,6 +29,7 @@ struct options {
         char *restrict_to;
         bool append_only;
         bool backup, snapshot, rotate;
+        bool actions_asked;                /* for some of these; else they are what there is to do */
         char *source;                      /* plain and absolute */
         struct location destination;       /* a local one is plain and absolute */
         bool destination_from_environment; /* $RSYNC_MODULE_PATH */
@@ -70,6 +71,9 @@ DEFINE_FREEP(struct options, options_free)
  * consulted only when !scheme_given, that is, when no count was given).
  */
 void options_scheme(const struct options *o, struct scheme *scheme);
+
+/* Is the other side a plain rsync: a daemon, or by a --remote-command whose last word is a program of that name? */
+bool options_take_transfers_only(const struct options *o);
 
 /* What --help prints. Static. */
 const char *options_usage_text(void);

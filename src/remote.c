@@ -25,6 +25,7 @@ struct remote {
         struct ssh *ssh;
         int fd;
         struct channel *channel;
+        bool is_named, has_no_agent;
         atomic_bool has_spoken; /* the agent: what comes by standard error is its own */
 };
 
@@ -85,6 +86,7 @@ int remote_open(struct remote **ret, const struct options *o, struct err *err)
         if (!remote)
                 return err_oom(err);
         remote->fd = -1;
+        remote->is_named = o->link.remote_command;
         location_show_host(&o->destination, remote->host, sizeof(remote->host));
         r = connect_to(remote, o, err);
         if (r == 0)
@@ -144,6 +146,7 @@ static int explain_end(struct remote *r, const struct ssh_end *end, struct err *
 
         switch (end->kind) {
         case SSH_END_NO_COMMAND:
+                r->has_no_agent = !r->is_named;
                 replace(err, -ENOENT, end->text);
                 return err_hint(err, WHAT_IS_NEEDED);
         case SSH_END_NO_LOGIN:
@@ -171,6 +174,11 @@ int remote_explain(struct remote *r, struct err *err)
                 return err_context(err, r->host);
         }
         return explain_end(r, &end, err);
+}
+
+bool remote_has_no_agent(const struct remote *r)
+{
+        return r->has_no_agent;
 }
 
 void remote_part(struct remote *r)

@@ -28,6 +28,9 @@ void remote_greet(struct remote *r);
  */
 int remote_explain(struct remote *r, struct err *err);
 
+/* Has remote_explain() found that there is no such command, where nobody has said what to run? */
+bool remote_has_no_agent(const struct remote *r);
+
 /* Both sides have said goodbye: give the agent a moment to end by itself. */
 void remote_part(struct remote *r);
 

@@ -191,7 +191,12 @@ static bool is_full(int r)
 /* Where nothing can be removed others rotate, which has been told. */
 static bool rotates(const struct run *run)
 {
-        return run->options->rotate && !run->destination->keeps_all;
+        return run->options->rotate && !run->destination->keeps_all && !run->destination->transfers_only;
+}
+
+static bool snapshots(const struct run *run)
+{
+        return run->options->snapshot && !run->destination->transfers_only;
 }
 
 /* On a full disk what the scheme removes anyway is removed first, and the step is done again. */
@@ -211,6 +216,19 @@ static int with_room(struct run *run, int (*step)(struct run *, struct err *), s
         return step(run, err);
 }
 
+static int prepare_destination(struct run *run, struct err *err)
+{
+        int r = run->destination->ops->prepare(run->destination, err);
+
+        if (r != DESTINATION_NO_AGENT)
+                return r;
+        r = run->destination->ops->release(run->destination, err);
+        run->destination = destination_free(run->destination);
+        if (r == 0)
+                r = destination_rsync_new(&run->destination, &run->config, err);
+        return r == 0 ? run->destination->ops->prepare(run->destination, err) : r;
+}
+
 static int do_steps(struct run *run, struct err *err)
 {
         const struct options *o = run->options;
@@ -222,11 +240,11 @@ static int do_steps(struct run *run, struct err *err)
                                 getenv("RSYNC_EXIT_STATUS"));
         r = o->rotate ? rotation_check(run->destination, o, err) : 0;
         if (r == 0)
-                r = run->destination->ops->prepare(run->destination, err);
+                r = prepare_destination(run, err);
         run->is_absent = r == DESTINATION_ABSENT;
         if (run->is_absent)
                 return 0;
-        if (r == 0 && o->rotate && !rotates(run))
+        if (r == 0 && o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
@@ -236,7 +254,7 @@ static int do_steps(struct run *run, struct err *err)
                 r = with_room(run, do_transfer, err);
         if (r == 0)
                 r = stop_check(err);
-        if (r == 0 && o->snapshot)
+        if (r == 0 && snapshots(run))
                 r = with_room(run, do_snapshot, err);
         if (r == 0)
                 r = stop_check(err);
@@ -258,10 +276,10 @@ static int prepare(struct run *run, struct err *err)
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };
+        if (options_take_transfers_only(run->options))
+                return destination_rsync_new(&run->destination, &run->config, err);
         if (run->options->destination.kind == LOCATION_SSH)
                 return destination_agent_new(&run->destination, &run->config, err);
-        if (run->options->destination.kind == LOCATION_DAEMON)
-                return destination_rsync_new(&run->destination, &run->config, err);
         return destination_local_new(&run->destination, &run->config, err);
 }
 

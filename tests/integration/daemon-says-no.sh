@@ -132,7 +132,7 @@ free=$(rsyncd_port)
 push 1 "rsync://127.0.0.1:$free/x"
 says_once 'Connection refused'
 push 1 "rsync://no-such-host.invalid/x"
-says_once 'no-such-host.invalid'
+says_once "cannot find the address of 'no-such-host.invalid'"
 
 echo "-- what listens there is something else"
 "$PYTHON" - "$tmp/other.port" <<'PY' &
