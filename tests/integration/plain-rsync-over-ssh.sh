@@ -171,6 +171,7 @@ mv path/hidden path/rsync
 # ---- names ----
 
 mkdir names
+# shellcheck disable=SC2016
 for name in 'two words' "it's" 'a"b' '$HOME' '*' '?' '[a]' '~' -x --delete =ls %self '#' 'a;b' 'a|b&c' 'back\slash' 'oh!' $'tab\t' \
         '{a,b}' $'new\nline' $'caf\303\251' $'\377' '`id`' '(x)' '<y>' '$(id)' 'trailing '; do
         rm -rf names
