@@ -72,8 +72,8 @@ static int absorb(struct rsync_talk *t, struct err *err)
         return r < 0 && err->code == -EPROTO ? err_context(err, t->config.peer) : r;
 }
 
-/* Words of the server may lie in what it sent before the connection ended. */
-static int fail_connection(struct rsync_talk *t, struct err *err)
+/* It takes nothing more; what it sent before that may still be there. */
+static int lose_connection(struct rsync_talk *t, struct err *err)
 {
         if (err->code != -ECONNRESET)
                 return err->code;
@@ -86,9 +86,23 @@ static int fail_connection(struct rsync_talk *t, struct err *err)
                         break;
                 }
         }
-        err_drop(err, "what it says is better");
-        if (absorb(t, err) < 0)
-                err_drop(err, "it is gone anyway");
+        t->duplex.is_at_end = true;
+        buf_truncate(&t->out, 0);
+        t->out_used = 0;
+        err_drop(err, "it is told when all has been taken that came before");
+        return absorb(t, err);
+}
+
+/* What came before the end, be it the goodbye, is to be taken first. Who does not in between two calls will not. */
+static int end_connection(struct rsync_talk *t, struct err *err)
+{
+        size_t size;
+
+        (void)rsync_mux_data(&t->mux, &size);
+        if (size > 0 && size != t->untaken) {
+                t->untaken = size;
+                return 0;
+        }
         if (t->has_failed || *t->said || *t->farewell)
                 return rsync_talk_failure(t, err);
         return err_runf(err, -ECONNRESET, "%s: the connection has ended", t->config.peer);
@@ -121,15 +135,16 @@ static int move(struct rsync_talk *t, int nap_ms, struct err *err)
 
 int rsync_talk_exchange(struct rsync_talk *t, int nap_ms, struct err *err)
 {
-        int r = keep_alive(t, err);
+        int r = 0;
 
+        if (t->duplex.is_at_end && !t->is_over && !t->has_failed)
+                return end_connection(t, err);
+        r = keep_alive(t, err);
         if (r == 0)
                 r = move(t, nap_ms, err);
         if (r == 0)
                 r = absorb(t, err);
-        if (r == 0 && t->duplex.is_at_end && !t->is_over && !t->has_failed)
-                r = duplex_fail_gone(&t->duplex, err);
-        return r < 0 ? fail_connection(t, err) : 0;
+        return r < 0 ? lose_connection(t, err) : 0;
 }
 
 int rsync_talk_flush(struct rsync_talk *t, struct err *err)

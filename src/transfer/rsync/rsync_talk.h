@@ -36,6 +36,7 @@ struct rsync_talk {
         struct buf plain;                                 /* data that is to go, not in frames yet */
         struct buf out;                                   /* in frames */
         size_t out_used;                                  /* of it has gone */
+        size_t untaken;                                   /* bytes of data, when the connection had ended */
         uint64_t moved_us, sent_us, ticked_us, looked_us; /* CLOCK_MONOTONIC: last time of each */
         unsigned keep_alive_s;                            /* something goes at least so often; 0: it need not */
 
