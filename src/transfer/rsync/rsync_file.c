@@ -72,6 +72,8 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         const char *name = *path ? path_base(path) : path, *failed = "open the directory of";
         int r;
 
+        if (!p->config->source)
+                return SOURCE_VANISHED;
         if (str_equal(path, "."))
                 r = entry_load_fd(ret, source_root_fd(p->config->source), "", arena, &failed);
         else {
@@ -86,13 +88,27 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         return r < 0 ? err_item_at(err, r, failed, buf_text(&p->file.path), name) : 0;
 }
 
+/* What is made up is empty. */
+static int open_nothing(struct rsync_push *p, struct err *err)
+{
+        struct rsync_file *f = &p->file;
+
+        f->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (f->fd < 0 || entry_stat_fd(&f->entry, f->fd) < 0)
+                return err_run(err, -errno, "open", "/dev/null");
+        return 0;
+}
+
 /* Return 0, SOURCE_VANISHED, or a negative errno with @err filled. */
 static int open_file(struct rsync_push *p, const char *path, struct err *err)
 {
         struct rsync_file *f = &p->file;
         const char *name = path_base(path);
-        int r = find_directory(p, path);
+        int r;
 
+        if (!p->config->source)
+                return open_nothing(p, err);
+        r = find_directory(p, path);
         if (r == -ENOMEM)
                 return err_oom(err);
         if (r < 0)

@@ -13,12 +13,50 @@
 #include "transfer/rsync/rsync_match.h"
 #include "transfer/rsync/rsync_number.h"
 #include "transfer/rsync/rsync_push.h"
+#include "transfer/rsync/rsync_spool.h"
 #include "transfer/rsync/rsync_talk.h"
 #include "transfer/source.h"
 
 struct rsync_encoder;
 struct rsync_push;
 struct rsync_token;
+
+/* ---- lists on their way: rsync_send.c ---- */
+
+/* Where an entry belongs. */
+struct rsync_place {
+        int32_t parent;   /* as rsync_lists_add() has it */
+        const char *name; /* "." for the root */
+        const char *path; /* "" for the root */
+        unsigned flags;   /* rsync_entry_flag */
+};
+
+/* A list begins; *ret_parent is what its entries have as their parent, for the first one the root. */
+int rsync_send_begin(struct rsync_push *p, int32_t *ret_parent, struct err *err);
+/* @e is complete. Return 1 with its number; 0 when it cannot be sent, which was reported; or a negative errno. */
+int rsync_send_entry(struct rsync_push *p, const struct rsync_place *place, const struct entry *e, int32_t *ret_number,
+                     struct err *err);
+/* The same for one of the spool. */
+int rsync_send_spooled(struct rsync_push *p, const struct rsync_spooled *s, struct err *err);
+/* It ends, with what went wrong so far. */
+int rsync_send_end(struct rsync_push *p, struct err *err);
+/*
+ * With lists that come one by one: announce the next one. Return 1 with what it is of, the path replacing what is in
+ * @path; 0 when there is none left, which was told; or a negative errno with @err filled.
+ */
+int rsync_send_next(struct rsync_push *p, unsigned *ret_flags, struct buf *path, struct err *err);
+
+/* ---- who tells what is in them ---- */
+
+struct rsync_teller {
+        /* Send a piece: a directory's entries, a list; the last one sets is_told. */
+        int (*step)(struct rsync_push *p, struct err *err);
+        void (*deinit)(struct rsync_push *p); /* may be NULL */
+};
+
+extern const struct rsync_teller rsync_teller_walk;   /* the source: rsync_walk.c */
+extern const struct rsync_teller rsync_teller_given;  /* a few names: rsync_given.c */
+extern const struct rsync_teller rsync_teller_replay; /* what was sent before: rsync_replay.c */
 
 /* ---- the walk: rsync_walk.c ---- */
 
@@ -43,12 +81,15 @@ struct rsync_walk {
         struct buf path;    /* of the directory that is being read */
         int32_t parent;     /* what its entries give as that */
         struct arena arena; /* for names of directories that are found in it */
-        bool has_begun, is_over;
+        bool has_begun;
 };
 
-/* Read a directory and send its list. */
-int rsync_walk_step(struct rsync_push *p, struct err *err);
-void rsync_walk_deinit(struct rsync_push *p);
+/* ---- what was sent before: rsync_replay.c ---- */
+
+struct rsync_replay {
+        struct buf path;
+        bool has_begun;
+};
 
 /* ---- what the server asks for: rsync_request.c ---- */
 
@@ -135,7 +176,10 @@ struct rsync_push {
         struct rsync_index in_index, out_index;
         struct buf item_path; /* of the request under way */
         unsigned io_error, io_error_told;
+        const struct rsync_teller *teller;
+        bool is_told; /* all lists have been sent */
         struct rsync_walk walk;
+        struct rsync_replay replay;
         struct rsync_file file;
         uint64_t deleted;      /* told one by one */
         unsigned dones;        /* that came; those of lists are one */

@@ -3,7 +3,7 @@
  *
  *      the content of a file that was asked for            rsync_file.c
  *      what the server sent, and the answer to it          rsync_request.c, messages: hear()
- *      read the next directory, as long as the server is not too far behind        rsync_walk.c
+ *      the next list, as long as the server is not too far behind      rsync_walk.c, or another teller
  *      wait
  *
  * What it makes of it is data; how that goes, and comes, is up to rsync_talk.c.
@@ -89,7 +89,7 @@ static int hear(void *push, enum rsync_code code, const void *data, size_t size,
 
 static bool may_walk(const struct rsync_push *p)
 {
-        return !p->walk.is_over && rsync_lists_count(p->lists) < ITEMS_AHEAD;
+        return !p->is_told && rsync_lists_count(p->lists) < ITEMS_AHEAD;
 }
 
 /* Nothing can be done but to wait; if nothing comes of that, the server may need more lists than we thought. */
@@ -102,8 +102,8 @@ static int wait(struct rsync_push *p, struct err *err)
         rsync_talk_tick(t);
         if (r == 0)
                 r = rsync_talk_exchange(t, IDLE_MS, err);
-        if (r == 0 && !p->walk.is_over && rsync_talk_unsent(t) == 0 && t->duplex.received_bytes == before)
-                r = rsync_walk_step(p, err);
+        if (r == 0 && !p->is_told && rsync_talk_unsent(t) == 0 && t->duplex.received_bytes == before)
+                r = p->teller->step(p, err);
         return r;
 }
 
@@ -118,7 +118,7 @@ static int step(struct rsync_push *p, struct err *err)
         r = rsync_request_step(p, err);
         if (r != 0)
                 return r < 0 ? r : 0;
-        return may_walk(p) || (is_alone && !p->walk.is_over) ? rsync_walk_step(p, err) : wait(p, err);
+        return may_walk(p) || (is_alone && !p->is_told) ? p->teller->step(p, err) : wait(p, err);
 }
 
 static int run(struct rsync_push *p, struct err *err)
@@ -141,6 +141,31 @@ static int run(struct rsync_push *p, struct err *err)
 
 /* ---- beginning and end ---- */
 
+static int put_rules(struct rsync_push *p, struct err *err)
+{
+        struct buf *b = &p->talk.plain;
+        int r = 0;
+
+        for (size_t i = 0; i < p->config->rule_count && r == 0; i++) {
+                const char *rule = p->config->rules[i];
+
+                r = rsync_put_int(b, (int32_t)strlen(rule));
+                r = r < 0 ? r : buf_puts(b, rule);
+        }
+        return r < 0 || rsync_put_int(b, 0) < 0 ? err_oom(err) : 0;
+}
+
+/* From where the lists come. */
+static int choose_teller(struct rsync_push *p, struct err *err)
+{
+        const struct rsync_push_config *c = p->config;
+
+        p->teller = c->given ? &rsync_teller_given : c->replay ? &rsync_teller_replay : &rsync_teller_walk;
+        if (c->spool)
+                rsync_spool_begin(c->spool, &p->talk.session);
+        return c->replay ? rsync_spool_rewind(c->replay, &p->talk.session, c->peer, err) : 0;
+}
+
 static int begin(struct rsync_push *p, struct err *err)
 {
         const struct rsync_arguments *a = p->config->hello->arguments;
@@ -153,10 +178,9 @@ static int begin(struct rsync_push *p, struct err *err)
         p->lists = rsync_lists_new(session->compat & RSYNC_COMPAT_INCREMENTAL);
         if (!p->encoder || !p->lists || rsync_file_init(p) < 0)
                 return err_oom(err);
-        /* No rules: what is excluded is deleted. */
-        if (a->delete_missing && rsync_put_int(&p->talk.plain, 0) < 0)
-                return err_oom(err);
-        return 0;
+        if (a->bare)
+                rsync_encoder_be_bare(p->encoder);
+        return a->delete_missing ? put_rules(p, err) : 0;
 }
 
 static int push(struct rsync_push *p, struct err *err)
@@ -175,6 +199,8 @@ static int push(struct rsync_push *p, struct err *err)
         int r = rsync_talk_begin(&p->talk, &talk, err);
 
         if (r == 0)
+                r = choose_teller(p, err);
+        if (r == 0)
                 r = begin(p, err);
         return r == 0 ? run(p, err) : r;
 }
@@ -192,7 +218,8 @@ int rsync_push(const struct rsync_push_config *config, struct rsync_push_result 
         ret->received_bytes = p.talk.duplex.received_bytes;
         ret->is_partial = ret->is_partial || p.io_error & RSYNC_IO_GENERAL;
         rsync_file_deinit(&p);
-        rsync_walk_deinit(&p);
+        if (p.teller && p.teller->deinit)
+                p.teller->deinit(&p);
         rsync_encoder_free(p.encoder);
         rsync_lists_free(p.lists);
         rsync_talk_deinit(&p.talk);

@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/report.h"
-#include "transfer/rsync/rsync_entry.h"
 #include "transfer/rsync/rsync_parts.h"
 
 #include <errno.h>
@@ -36,38 +35,17 @@ static int append_name(struct buf *path, const char *name)
         return buf_puts(path, name);
 }
 
-/* Have it in the list, and on the wire. Return 0 with its number, or -errno: then it is in neither. */
-static int add(struct rsync_push *p, const struct entry *e, const char *name, unsigned flags, int32_t *ret_number)
-{
-        struct rsync_walk *w = &p->walk;
-        const char *path = w->path.size > 0 ? w->path.data : ".";
-        int r = w->path.size > RSYNC_PATH_MAX ? -ENAMETOOLONG : 0;
-
-        if (r == 0)
-                r = rsync_lists_add(p->lists, w->parent, name, e->mode, flags, ret_number);
-        if (r < 0)
-                return r;
-        r = rsync_encoder_put(p->encoder, &p->talk.plain, path, e, flags);
-        if (r < 0)
-                rsync_lists_take_back(p->lists);
-        return r;
-}
-
-/* The entry at `path`, which is complete, by the last part of that. Return 1; 0 when it cannot be sent. */
+/* The entry at `path`, which is complete, by the last part of that. Return as rsync_send_entry(). */
 static int put(struct rsync_push *p, const struct entry *e, const char *name, unsigned flags, int32_t *ret_number,
                struct err *err)
 {
-        int r = add(p, e, name, flags, ret_number);
+        const struct rsync_place place = {
+                .parent = p->walk.parent, .name = name, .path = here(&p->walk), .flags = flags
+        };
+        int r = rsync_send_entry(p, &place, e, ret_number, err);
 
-        if (r == -ENOMEM)
-                return err_oom(err);
-        if (r == -EOVERFLOW)
-                return err_runf(err, r, "the protocol of rsync has no numbers for so many files");
-        if (r < 0) {
-                (void)err_item_at(err, r, "send the metadata of", here(&p->walk), "");
-                rsync_push_lose(p, err);
-                return 0;
-        }
+        if (r <= 0)
+                return r;
         report_add(p->config->report, REPORT_ENTRIES, 1);
         if (entry_is_file(e))
                 report_add(p->config->report, REPORT_BYTES, e->size);
@@ -304,44 +282,6 @@ static int push_frame(struct rsync_walk *w)
         return 0;
 }
 
-static int begin_list(struct rsync_push *p, struct err *err)
-{
-        int32_t start;
-        int r = rsync_lists_begin(p->lists, &start);
-
-        if (r < 0)
-                return err_run(err, r, "begin a list of files", NULL);
-        rsync_encoder_begin(p->encoder, start);
-        p->walk.parent = start - 1;
-        return 0;
-}
-
-/* Servers of before 3.0.7 hear of an error by a message, which has to come before the end. */
-static int tell_error(struct rsync_push *p, size_t end_at, struct err *err)
-{
-        char end[16];
-        size_t size = p->talk.plain.size - end_at;
-
-        memcpy(end, p->talk.plain.data + end_at, size);
-        buf_truncate(&p->talk.plain, end_at);
-        if (rsync_talk_tell(&p->talk, RSYNC_CODE_IO_ERROR, (int32_t)p->io_error, err) < 0)
-                return err->code;
-        return buf_append(&p->talk.plain, end, size) < 0 ? err_oom(err) : 0;
-}
-
-static int end_list(struct rsync_push *p, struct err *err)
-{
-        size_t end_at = p->talk.plain.size;
-        int r = rsync_lists_end(p->lists);
-
-        p->io_error_told = p->io_error;
-        if (r == 0)
-                r = rsync_encoder_end(p->encoder, &p->talk.plain, p->io_error);
-        if (r == RSYNC_ENCODER_TELL)
-                return tell_error(p, end_at, err);
-        return r < 0 ? err_run(err, r, "end a list of files", NULL) : 0;
-}
-
 /* The root: its own entry, then what is in it. */
 static int begin(struct rsync_push *p, struct err *err)
 {
@@ -350,11 +290,10 @@ static int begin(struct rsync_push *p, struct err *err)
         const char *failed;
         struct entry e;
 
-        p->walk.has_begun = true;
         r = entry_load_fd(&e, root, "", &arena, &failed);
         if (r < 0)
                 return err_run(err, r, failed, "the source directory");
-        r = begin_list(p, err);
+        r = rsync_send_begin(p, &p->walk.parent, err);
         if (r == 0)
                 r = put(p, &e, ".", RSYNC_ENTRY_TOP, &p->walk.parent, err);
         if (r == 0)
@@ -412,8 +351,8 @@ static int step_alone(struct rsync_push *p, struct err *err)
                 return enter_next(p, err);
         w->depth--;
         buf_truncate(&w->children, w->frames[w->depth].children);
-        w->is_over = w->depth == 0;
-        return w->is_over ? end_list(p, err) : 0;
+        p->is_told = w->depth == 0;
+        return p->is_told ? rsync_send_end(p, err) : 0;
 }
 
 /* ---- lists one by one ---- */
@@ -421,33 +360,29 @@ static int step_alone(struct rsync_push *p, struct err *err)
 static int step_incremental(struct rsync_push *p, struct err *err)
 {
         struct rsync_walk *w = &p->walk;
-        int32_t directory = 0;
         unsigned flags = 0;
-        int r = rsync_lists_next(p->lists, &directory, &flags, &w->path);
+        int r = rsync_send_next(p, &flags, &w->path, err);
 
-        w->is_over = r == RSYNC_LISTS_END;
-        if (r < 0 || rsync_put_index(&p->talk.plain, &p->out_index,
-                                     w->is_over ? RSYNC_INDEX_LISTS_END : RSYNC_INDEX_LIST - directory) < 0)
-                return err_oom(err);
-        if (w->is_over)
-                return 0;
-        r = begin_list(p, err);
+        if (r <= 0)
+                return r;
+        r = rsync_send_begin(p, &w->parent, err);
         if (r == 0 && !(flags & RSYNC_ENTRY_CONTENT_OMITTED))
                 r = read_here(p, err);
-        return r == 0 ? end_list(p, err) : r;
+        return r == 0 ? rsync_send_end(p, err) : r;
 }
 
-int rsync_walk_step(struct rsync_push *p, struct err *err)
+static int step(struct rsync_push *p, struct err *err)
 {
         int r;
 
         if (p->walk.has_begun)
                 return is_incremental(p) ? step_incremental(p, err) : step_alone(p, err);
+        p->walk.has_begun = true;
         r = begin(p, err);
-        return r == 0 && is_incremental(p) ? end_list(p, err) : r;
+        return r == 0 && is_incremental(p) ? rsync_send_end(p, err) : r;
 }
 
-void rsync_walk_deinit(struct rsync_push *p)
+static void deinit(struct rsync_push *p)
 {
         struct rsync_walk *w = &p->walk;
 
@@ -456,3 +391,5 @@ void rsync_walk_deinit(struct rsync_push *p)
         buf_deinit(&w->path);
         arena_deinit(&w->arena);
 }
+
+const struct rsync_teller rsync_teller_walk = { .step = step, .deinit = deinit };
