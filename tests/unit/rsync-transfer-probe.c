@@ -1,23 +1,25 @@
 /*
  * Conversations with rsync daemons from beginning to end (src/transfer/rsync):
  *
- *      rsync-transfer-probe [OPTIONS] HOST PORT list MODULE/DIR              names, each "TYPE MODE SIZE MTIME NAME"
- *                                               push MODULE/DIR SOURCE       and, for each further -r DIR, the same
- *                                                                            lists once more, into that
+ *      rsync-transfer-probe [OPTIONS] HOST PORT list MODULE/DIR            names, each "TYPE MODE SIZE MTIME NAME"
+ *                                               push MODULE/DIR SOURCE
  *                                               mark|unmark|remove MODULE/DIR NAME
  *
  * Errors go to standard error, with the name of the number in front; the status of an error is 1, of one that concerns
  * single files 23, of usage 2. Options: -P PROTOCOL (at most), -i (incremental), -d (delete), -z (compress), -t
- * SECONDS, -r MODULE/DIR (also send to that what was sent before), -l DIR (--link-dest for these), -R PROTOCOL, -I (the
- * other way about incremental lists: for these), -v (changes).
+ * SECONDS, -r MODULE/DIR (behind a push: what was sent goes into that directory once more), and for that: -l DIR
+ * (--link-dest), -R PROTOCOL, -I (the other way about incremental lists).
  */
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "transfer/filter.h"
+#include "transfer/rsync/rsync_chore.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_listing.h"
 #include "transfer/rsync/rsync_push.h"
+#include "transfer/rsync/rsync_spool.h"
 #include "transfer/source.h"
 
 #include <netdb.h>
@@ -100,6 +102,71 @@ static int list(const char *place, struct err *err)
         return rsync_listing(&config, err) < 0 ? show_error(err) : 0;
 }
 
+/* ---- pushes ---- */
+
+static struct rsync_push_config push_config(int fd)
+{
+        return (struct rsync_push_config){ .in_fd = fd,
+                                           .out_fd = fd,
+                                           .peer = hello.peer,
+                                           .timeout_s = arguments.timeout_s,
+                                           .hello = &hello,
+                                           .report = the_report };
+}
+
+static int chore(enum rsync_chore chore, const char *place, const char *name, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = set_place(place);
+        const struct rsync_push_config config = push_config(fd);
+
+        if (fd < 0)
+                return 1;
+        return rsync_chore(chore, &config, name, err) < 0 ? show_error(err) : 0;
+}
+
+static int push_once(const char *place, const struct source *source, struct rsync_spool *spool,
+                     struct rsync_spool *replay, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = set_place(place);
+        struct rsync_push_config config = push_config(fd);
+        struct rsync_push_result result;
+        int r;
+
+        if (fd < 0)
+                return 1;
+        config.source = source;
+        config.spool = spool;
+        config.replay = replay;
+        r = rsync_push(&config, &result, err);
+        fprintf(stderr, "literal %llu matched %llu%s\n", (unsigned long long)result.literal_bytes,
+                (unsigned long long)result.matched_bytes, result.is_partial ? " partial" : "");
+        return r < 0 ? show_error(err) : 0;
+}
+
+static int push(const char *place, const char *path, struct err *err)
+{
+        struct source_config config = { .path = path, .report = the_report };
+        _cleanup_(filter_freep) struct filter *filter = NULL;
+        _cleanup_(rsync_spool_freep) struct rsync_spool *spool = NULL;
+        _cleanup_(source_freep) struct source *source = NULL;
+        int status;
+
+        if (filter_new(&filter, path, err) < 0)
+                return show_error(err);
+        config.filter = filter;
+        if (source_new(&source, &config, err) < 0 || (again && rsync_spool_new(&spool, err) < 0))
+                return show_error(err);
+        status = push_once(place, source, spool, NULL, err);
+        if (status != 0 || !again)
+                return status;
+        arguments.link_destination = link_destination;
+        arguments.incremental ^= again_other;
+        hello.protocol_max = again_protocol ? again_protocol : hello.protocol_max;
+        /* For who traces us. */
+        (void)access("/again", F_OK);
+        return push_once(again, source, NULL, spool, err);
+}
+
 /* ---- the command line ---- */
 
 static int usage(void)
@@ -146,6 +213,14 @@ static int run(int argc, char **argv, struct err *err)
         port = argv[1];
         if (argc == 4 && str_equal(argv[2], "list"))
                 return list(argv[3], err);
+        if (argc == 5 && str_equal(argv[2], "push"))
+                return push(argv[3], argv[4], err);
+        if (argc == 5 && str_equal(argv[2], "mark"))
+                return chore(RSYNC_CHORE_MARK, argv[3], argv[4], err);
+        if (argc == 5 && str_equal(argv[2], "unmark"))
+                return chore(RSYNC_CHORE_UNMARK, argv[3], argv[4], err);
+        if (argc == 5 && str_equal(argv[2], "remove"))
+                return chore(RSYNC_CHORE_REMOVE, argv[3], argv[4], err);
         return usage();
 }
 
