@@ -114,7 +114,7 @@ static int pause_ms(struct duplex *d, struct pollfd *in, struct pollfd *out, siz
 int duplex_wait(struct duplex *d, size_t unsent, int nap_ms, uint64_t deadline_us, struct err *err)
 {
         struct pollfd fds[] = {
-                { .fd = d->is_at_end ? -1 : d->config.in_fd, .events = POLLIN },
+                { .fd = d->is_at_end || d->is_full ? -1 : d->config.in_fd, .events = POLLIN },
                 { .fd = unsent > 0 ? d->config.out_fd : -1, .events = POLLOUT },
                 { .fd = d->outlives_stop ? -1 : stop_fd(), .events = POLLIN },
         };

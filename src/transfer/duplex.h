@@ -26,6 +26,7 @@ struct duplex {
         uint64_t received_bytes, sent_bytes;
         bool is_at_end; /* the peer sends nothing more */
         bool outlives_stop;
+        bool is_full; /* set by the caller: what comes stays where it is for now */
         struct bucket in_bucket, out_bucket;
 };
 

@@ -196,6 +196,32 @@ START_TEST(lists_go_when_the_peer_is_done)
 }
 END_TEST
 
+START_TEST(what_was_told_stays_so)
+{
+        _cleanup_(rsync_lists_freep) struct rsync_lists *l = three_lists();
+        _cleanup_(rsync_lists_freep) struct rsync_lists *one = rsync_lists_new(false);
+
+        ck_assert(!rsync_lists_has_told(l, -1));
+        ck_assert(rsync_lists_has_told(l, 0));
+        ck_assert(rsync_lists_has_told(l, 7));
+        /* Neither a list that is under way nor what stands for its directory. */
+        ck_assert(!rsync_lists_has_told(l, 8));
+        ck_assert(!rsync_lists_has_told(l, 9));
+        ck_assert_int_eq(rsync_lists_end(l), 0);
+        ck_assert(rsync_lists_has_told(l, 9));
+        ck_assert(!rsync_lists_has_told(l, 10));
+        ck_assert_int_eq(rsync_lists_done(l), 0);
+        ck_assert(rsync_lists_has_told(l, 1));
+
+        begin(one);
+        add(one, -1, ".", DIRECTORY_MODE);
+        ck_assert(!rsync_lists_has_told(one, 0));
+        ck_assert_int_eq(rsync_lists_end(one), 0);
+        ck_assert(rsync_lists_has_told(one, 0));
+        ck_assert(!rsync_lists_has_told(one, 1));
+}
+END_TEST
+
 START_TEST(what_was_taken_back_has_no_number)
 {
         _cleanup_(rsync_lists_freep) struct rsync_lists *l = rsync_lists_new(true);
@@ -251,8 +277,9 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                one_list_is_of_the_whole_tree,  another_order_is_refused,          each_directory_has_a_list,
-                lists_go_when_the_peer_is_done, what_was_taken_back_has_no_number, many_lists_take_turns,
+                one_list_is_of_the_whole_tree,  another_order_is_refused, each_directory_has_a_list,
+                lists_go_when_the_peer_is_done, what_was_told_stays_so,   what_was_taken_back_has_no_number,
+                many_lists_take_turns,
         };
 
         return scratch_run("rsync-lists", tests, ARRAY_SIZE(tests));

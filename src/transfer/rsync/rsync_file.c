@@ -88,6 +88,15 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         return r < 0 ? err_item_at(err, r, failed, buf_text(&p->file.path), name) : 0;
 }
 
+uint64_t rsync_file_size(struct rsync_push *p, const char *path)
+{
+        struct entry e;
+
+        if (!p->config->source || find_directory(p, path) < 0 || entry_stat(&e, p->file.dir_fd, path_base(path)) < 0)
+                return 0;
+        return e.size;
+}
+
 /* What is made up is empty. */
 static int open_nothing(struct rsync_push *p, struct err *err)
 {

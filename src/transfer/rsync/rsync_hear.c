@@ -109,13 +109,17 @@ static int hear_text(struct rsync_talk *t, enum rsync_code code, const char *dat
         return t->config.hear(t->config.context, code, data, size, err);
 }
 
-/* It ends when nobody says anything for so long; half of that is early enough. */
+/* It ends when nobody says anything for so long, and so do we; half of that is early enough for a sign of life. */
 static void hear_timeout(struct rsync_talk *t, int32_t seconds)
 {
-        unsigned half = seconds > 1 ? (unsigned)seconds / 2 : 1;
+        unsigned half = seconds > 1 ? (unsigned)seconds / 2 : 1, *timeout_s = &t->duplex.config.timeout_s;
 
-        if (seconds > 0 && (t->keep_alive_s == 0 || half < t->keep_alive_s))
+        if (seconds <= 0)
+                return;
+        if (t->keep_alive_s == 0 || half < t->keep_alive_s)
                 t->keep_alive_s = half;
+        if (*timeout_s == 0 || (unsigned)seconds < *timeout_s)
+                *timeout_s = (unsigned)seconds;
 }
 
 static int hear_exit(struct rsync_talk *t, int32_t status, struct err *err)

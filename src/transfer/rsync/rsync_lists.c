@@ -422,6 +422,12 @@ int rsync_lists_find(const struct rsync_lists *l, int32_t number, struct rsync_i
         return 0;
 }
 
+bool rsync_lists_has_told(const struct rsync_lists *l, int32_t number)
+{
+        /* Between two lists there is a number that stands for nothing before the second one is told of. */
+        return number >= 0 && number < l->next_start - 1;
+}
+
 int rsync_lists_done(struct rsync_lists *l)
 {
         size_t complete = l->count - l->first - l->is_open;

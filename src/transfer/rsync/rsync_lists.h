@@ -68,6 +68,9 @@ int rsync_lists_next(struct rsync_lists *l, int32_t *ret_directory, unsigned *re
  */
 int rsync_lists_find(const struct rsync_lists *l, int32_t number, struct rsync_item *ret, struct buf *path);
 
+/* Is it the number of an entry of a list that is complete, or was? */
+bool rsync_lists_has_told(const struct rsync_lists *l, int32_t number);
+
 /*
  * The peer is done with the oldest list, which is forgotten. Return 0; RSYNC_LISTS_END when it is the last one of all,
  * which stays, since what is left over may still be asked for; or -EPROTO when there was none that it can be done with.

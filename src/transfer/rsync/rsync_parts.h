@@ -162,6 +162,8 @@ void rsync_file_deinit(struct rsync_push *p);
  * The metadata of what is at @path, in @arena. Return 0; SOURCE_VANISHED; or a negative errno with @err filled.
  */
 int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena, struct entry *ret, struct err *err);
+/* The size of the file at @path, 0 when that cannot be told. */
+uint64_t rsync_file_size(struct rsync_push *p, const char *path);
 
 /* ---- all of it ---- */
 
@@ -182,6 +184,7 @@ struct rsync_push {
         struct rsync_replay replay;
         struct rsync_file file;
         uint64_t deleted;      /* told one by one */
+        bool has_counts;       /* of what was deleted */
         unsigned dones;        /* that came; those of lists are one */
         uint64_t sums_to_skip; /* bytes of the last request that nobody needs */
 };

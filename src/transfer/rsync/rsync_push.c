@@ -11,6 +11,7 @@
 #include "transfer/rsync/rsync_push.h"
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/report.h"
 #include "transfer/rsync/rsync_entry.h"
 #include "transfer/rsync/rsync_hello.h"
@@ -62,6 +63,13 @@ static int hear_skipped(struct rsync_push *p, const char *data, size_t size, str
         return 0;
 }
 
+static void hear_io_error(struct rsync_push *p, unsigned bits)
+{
+        if (bits & ~p->io_error & RSYNC_IO_GENERAL)
+                log_warning("%s: the server could not read or write all of it", p->config->peer);
+        p->io_error |= bits;
+}
+
 static int hear(void *push, enum rsync_code code, const void *data, size_t size, struct err *err)
 {
         struct rsync_push *p = push;
@@ -78,7 +86,7 @@ static int hear(void *push, enum rsync_code code, const void *data, size_t size,
                 return hear_deleted(p, data, size, err);
         case RSYNC_CODE_IO_ERROR:
                 r = rsync_read_begin(data, size);
-                p->io_error |= (unsigned)rsync_get_int(&r);
+                hear_io_error(p, (unsigned)rsync_get_int(&r));
                 return 0;
         default:
                 return 0;
@@ -114,11 +122,17 @@ static int step(struct rsync_push *p, struct err *err)
         int r;
 
         if (p->file.fd >= 0)
-                return rsync_file_step(p, err);
-        r = rsync_request_step(p, err);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        return may_walk(p) || (is_alone && !p->is_told) ? p->teller->step(p, err) : wait(p, err);
+                r = rsync_file_step(p, err);
+        else {
+                r = rsync_request_step(p, err);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+                if (!may_walk(p) && (!is_alone || p->is_told))
+                        return wait(p, err);
+                r = p->teller->step(p, err);
+        }
+        rsync_talk_excuse(&p->talk);
+        return r;
 }
 
 static int run(struct rsync_push *p, struct err *err)
@@ -217,6 +231,8 @@ int rsync_push(const struct rsync_push_config *config, struct rsync_push_result 
         ret->sent_bytes = p.talk.duplex.sent_bytes;
         ret->received_bytes = p.talk.duplex.received_bytes;
         ret->is_partial = ret->is_partial || p.io_error & RSYNC_IO_GENERAL;
+        if (ret->is_partial)
+                report_mark_partial(config->report);
         rsync_file_deinit(&p);
         if (p.teller && p.teller->deinit)
                 p.teller->deinit(&p);

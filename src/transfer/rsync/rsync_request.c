@@ -15,7 +15,10 @@
 #include <stdio.h>
 
 enum {
-        SUMS_MAX = 1 << 30, /* bytes; with more of them the file goes whole */
+        SUMS_MAX = 1 << 30,  /* bytes; with more of them the file goes whole */
+        SUMS_FREE = 1 << 20, /* bytes that are taken for files of any size */
+        SUMS_PART = 16,      /* of the file's own size: a server's sums have a 35th of what they are of, at most */
+        WISHES_MAX = 65536,  /* rsync takes no more attributes of a file */
         LINK_DONE = RSYNC_ITEM_NAME | RSYNC_ITEM_LOCAL,
 };
 
@@ -36,13 +39,26 @@ static bool has_wishes(const struct rsync_push *p, unsigned flags)
 
 static void get_wishes(struct rsync_reader *r, struct rsync_request *q)
 {
+        unsigned count = 0;
+
         q->wishes = r->at;
-        while (rsync_get_varint(r) != 0)
-                continue;
+        while (rsync_get_varint(r) != 0 && !r->is_broken)
+                r->is_broken = ++count > WISHES_MAX;
         q->wishes_size = (size_t)(r->at - q->wishes);
 }
 
-static void get_sums(struct rsync_reader *r, struct rsync_request *q)
+/* More of them cost more than they can save. */
+static bool are_too_many(struct rsync_push *p, const struct rsync_request *q, uint64_t size)
+{
+        struct rsync_item item;
+
+        if (size <= SUMS_FREE || size > SUMS_MAX)
+                return size > SUMS_MAX;
+        return rsync_lists_find(p->lists, q->number, &item, &p->item_path) < 0 ||
+               size > rsync_file_size(p, buf_text(&p->item_path)) / SUMS_PART;
+}
+
+static void get_sums(struct rsync_push *p, struct rsync_reader *r, struct rsync_request *q)
 {
         struct rsync_sums *s = &q->sums;
         uint64_t size;
@@ -56,13 +72,13 @@ static void get_sums(struct rsync_reader *r, struct rsync_request *q)
                 return;
         }
         size = rsync_sums_size(s);
-        if (size > SUMS_MAX)
+        if (are_too_many(p, q, size))
                 q->sums_skipped = size;
         else
                 s->data = rsync_get_bytes(r, (size_t)size);
 }
 
-static void get_request(const struct rsync_push *p, struct rsync_reader *r, struct rsync_request *q)
+static void get_request(struct rsync_push *p, struct rsync_reader *r, struct rsync_request *q)
 {
         q->flags = rsync_get_short(r);
         if (q->flags & RSYNC_ITEM_BASIS)
@@ -72,35 +88,44 @@ static void get_request(const struct rsync_push *p, struct rsync_reader *r, stru
         if (has_wishes(p, q->flags))
                 get_wishes(r, q);
         if (q->flags & RSYNC_ITEM_TRANSFER && !p->dry_run)
-                get_sums(r, q);
+                get_sums(p, r, q);
 }
 
 /* ---- the answer ---- */
 
-static int put_value(struct rsync_push *p, const struct entry *e, int32_t wish, uint32_t number)
+static int put_value(struct rsync_push *p, const struct xattr *x, uint32_t wish)
 {
-        const struct xattr *x = e ? rsync_entry_xattr(e, number) : NULL;
-
-        if (!x)
-                p->io_error |= RSYNC_IO_GENERAL;
-        if (rsync_put_varint(&p->talk.plain, (uint32_t)wish) < 0 ||
+        if (rsync_put_varint(&p->talk.plain, wish) < 0 ||
             rsync_put_varint(&p->talk.plain, x ? (uint32_t)x->size : 0) < 0)
                 return -ENOMEM;
         return x ? buf_append(&p->talk.plain, x->value, x->size) : 0;
 }
 
-/* Each number is relative to the one before. */
-static int put_values(struct rsync_push *p, const struct rsync_request *q, const struct entry *e)
+/* Each number is relative to the one before. An entry that is gone has no attributes any more. */
+static int put_values(struct rsync_push *p, const struct rsync_request *q, const struct entry *e, struct err *err)
 {
         struct rsync_reader r = rsync_read_begin(q->wishes, q->wishes_size);
+        const struct xattr *x = NULL;
+        bool is_missing = false;
         uint32_t number = 0, wish;
+        size_t found = 0;
         int code = 0;
 
         while (code == 0 && (wish = rsync_get_varint(&r)) != 0) {
                 number += wish;
-                code = put_value(p, e, (int32_t)wish, number);
+                x = e ? rsync_entry_xattr(e, number) : NULL;
+                is_missing = is_missing || (e && !x);
+                if (x && ++found > e->xattrs.count)
+                        return refuse(p, "wants the same attributes again and again", err);
+                code = put_value(p, x, wish);
         }
-        return code < 0 ? code : rsync_put_byte(&p->talk.plain, 0);
+        if (code < 0 || rsync_put_byte(&p->talk.plain, 0) < 0)
+                return err_oom(err);
+        if (is_missing) {
+                (void)err_item_at(err, -ENODATA, "read an attribute of", buf_text(&p->item_path), "");
+                rsync_push_lose(p, err);
+        }
+        return 0;
 }
 
 static int put_head(struct rsync_push *p, const struct rsync_request *q)
@@ -126,13 +151,14 @@ static int put_sum_head(struct rsync_push *p, const struct rsync_sums *s)
 
 int rsync_request_echo(struct rsync_push *p, const struct rsync_request *q, const struct entry *e, struct err *err)
 {
-        int r = put_head(p, q);
+        int r;
 
-        if (r == 0 && has_wishes(p, q->flags))
-                r = put_values(p, q, e);
-        if (r == 0 && q->flags & RSYNC_ITEM_TRANSFER && !p->dry_run)
-                r = put_sum_head(p, &q->sums);
-        return r < 0 ? err_oom(err) : 0;
+        if (put_head(p, q) < 0)
+                return err_oom(err);
+        r = has_wishes(p, q->flags) ? put_values(p, q, e, err) : 0;
+        if (r == 0 && q->flags & RSYNC_ITEM_TRANSFER && !p->dry_run && put_sum_head(p, &q->sums) < 0)
+                return err_oom(err);
+        return r;
 }
 
 /* ---- what is told of it ---- */
@@ -190,14 +216,21 @@ static int answer_item(struct rsync_push *p, const struct rsync_request *q, bool
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         bool is_imagined = q->flags & RSYNC_ITEM_TRANSFER;
         struct entry e;
-        int r = SOURCE_VANISHED;
+        int r;
 
-        if (is_known && (q->wishes_size > 1 || is_imagined))
-                r = rsync_file_load(p, buf_text(&p->item_path), &arena, &e, err);
+        if (q->wishes_size <= 1 && !is_imagined)
+                return rsync_request_echo(p, q, NULL, err);
+        if (!is_known)
+                return refuse(p, "wants attributes of what it was done with", err);
+        r = rsync_file_load(p, buf_text(&p->item_path), &arena, &e, err);
         if (r < 0 && err->kind != ERR_ITEM)
                 return r;
         if (r < 0)
                 rsync_push_lose(p, err);
+        if (r == SOURCE_VANISHED) {
+                report_vanished(p->config->report, NULL, buf_text(&p->item_path));
+                p->io_error |= RSYNC_IO_VANISHED;
+        }
         if (r == 0 && is_imagined)
                 report_add(p->config->report, REPORT_COPIED_BYTES, e.size);
         return rsync_request_echo(p, q, r == 0 ? &e : NULL, err);
@@ -212,6 +245,8 @@ static int on_item(struct rsync_push *p, const struct rsync_request *q, struct e
 
         if (r == -ENOMEM)
                 return err_oom(err);
+        if (!rsync_lists_has_told(p->lists, q->number))
+                return refuse(p, "has a number for what it was not told of", err);
         if (is_wanted && (!is_known || !S_ISREG(item.mode) || p->dones >= 2))
                 return refuse(p, "asked for the content of what has none", err);
         if (is_wanted && !p->dry_run) {
@@ -241,6 +276,8 @@ static int on_done(struct rsync_push *p, struct err *err)
 {
         int r = 0;
 
+        if (!p->is_told && !(p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL))
+                return refuse(p, "ended what has not begun", err);
         if (p->dones == 0) {
                 r = p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
                 if (r < 0)
@@ -254,18 +291,24 @@ static int on_done(struct rsync_push *p, struct err *err)
                 p->io_error_told = p->io_error;
         }
         p->talk.is_over = p->dones == dones_expected(p);
+        if (p->talk.is_over && (!p->is_told || rsync_talk_owes(&p->talk)))
+                return refuse(p, "said goodbye before it had all that it asked for", err);
         return r < 0 || p->talk.is_over ? r : answer_done(p, err);
 }
 
 /* Files, directories, symlinks, devices, others. What was told one by one is counted already. */
-static int on_deleted(struct rsync_push *p, struct rsync_reader *r)
+static int on_deleted(struct rsync_push *p, struct rsync_reader *r, struct err *err)
 {
         uint64_t n = 0;
+
+        if (p->has_counts)
+                return refuse(p, "told twice how much was deleted", err);
 
         for (int i = 0; i < 5; i++)
                 n += rsync_get_varint(r);
         if (!rsync_read_is_good(r))
                 return 0;
+        p->has_counts = true;
         if (n > p->deleted)
                 report_add(p->config->report, REPORT_DELETED, n - p->deleted);
         return 1;
@@ -294,7 +337,7 @@ static int take(struct rsync_push *p, struct rsync_reader *r, struct err *err)
         if (q.number == RSYNC_INDEX_DONE)
                 return on_done(p, err) < 0 ? err->code : 1;
         if (q.number == RSYNC_INDEX_DELETED)
-                return on_deleted(p, r);
+                return on_deleted(p, r, err);
         if (q.number < 0)
                 return refuse(p, "sent a number that means nothing", err);
         get_request(p, r, &q);

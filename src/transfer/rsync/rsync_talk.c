@@ -1,6 +1,6 @@
 /*
- * What comes is taken all the time, since a server that cannot get rid of what it says does not take ours either; what
- * goes is gathered, and goes when it can.
+ * What comes is taken all the time, since a server that cannot get rid of what it says does not take ours either; but
+ * when megabytes of it wait it is the server's turn to take something. What goes is gathered, and goes when it can.
  */
 #include "transfer/rsync/rsync_talk.h"
 
@@ -11,8 +11,10 @@
 #include <errno.h>
 
 enum {
-        UNSENT_MAX = 256 * 1024,         /* bytes that wait to go, before we do so too */
-        WAITING_MAX = 256 * 1024 * 1024, /* bytes that came and were not taken */
+        UNSENT_MAX = 256 * 1024,        /* bytes that wait to go, before we do so too */
+        WAITING_MAX = 16 * 1024 * 1024, /* bytes of data that came, before no more of them are taken */
+        HELLO_TIMEOUT_S = 60,           /* of silence before there are frames, if nothing else was said */
+        PARTING_S = 2,                  /* for a server that has given up to take what is on its way */
         LOOK_US = 2000,
         TICK_US = 200000,
         IDLE_MS = 100,
@@ -26,6 +28,15 @@ size_t rsync_talk_unsent(const struct rsync_talk *t)
         return t->out.size - t->out_used;
 }
 
+/* Data that has come. */
+static size_t waiting(const struct rsync_talk *t)
+{
+        size_t size;
+
+        (void)rsync_mux_data(&t->mux, &size);
+        return size;
+}
+
 int rsync_talk_frame(struct rsync_talk *t, struct err *err)
 {
         if (t->plain.size == 0)
@@ -33,7 +44,18 @@ int rsync_talk_frame(struct rsync_talk *t, struct err *err)
         if (rsync_mux_put_data(&t->out, t->plain.data, t->plain.size) < 0)
                 return err_oom(err);
         buf_truncate(&t->plain, 0);
+        t->owed_bytes = t->duplex.sent_bytes + rsync_talk_unsent(t);
         return 0;
+}
+
+bool rsync_talk_owes(const struct rsync_talk *t)
+{
+        return t->plain.size > 0 || t->duplex.sent_bytes < t->owed_bytes;
+}
+
+void rsync_talk_excuse(struct rsync_talk *t)
+{
+        t->moved_us = stop_now_us();
 }
 
 int rsync_talk_tell(struct rsync_talk *t, enum rsync_code code, int32_t n, struct err *err)
@@ -53,8 +75,12 @@ static int write_some(struct rsync_talk *t, struct err *err)
         if (written > 0)
                 t->sent_us = stop_now_us();
         t->out_used += written;
-        if (rsync_talk_unsent(t) == 0) {
-                buf_truncate(&t->out, 0);
+        /* There may always be something that is to go. */
+        if (t->out_used >= rsync_talk_unsent(t)) {
+                size_t left = rsync_talk_unsent(t);
+
+                memmove(t->out.data, t->out.data + t->out_used, left);
+                buf_truncate(&t->out, left);
                 t->out_used = 0;
         }
         return 0;
@@ -72,11 +98,9 @@ static int absorb(struct rsync_talk *t, struct err *err)
         return r < 0 && err->code == -EPROTO ? err_context(err, t->config.peer) : r;
 }
 
-/* It takes nothing more; what it sent before that may still be there. */
-static int lose_connection(struct rsync_talk *t, struct err *err)
+/* Read what it sent before the connection ended. */
+static void drain(struct rsync_talk *t)
 {
-        if (err->code != -ECONNRESET)
-                return err->code;
         while (!t->duplex.is_at_end && t->duplex.unread.size < UNSENT_MAX) {
                 ERR_LOCAL(again);
                 size_t before = t->duplex.unread.size;
@@ -89,6 +113,19 @@ static int lose_connection(struct rsync_talk *t, struct err *err)
         t->duplex.is_at_end = true;
         buf_truncate(&t->out, 0);
         t->out_used = 0;
+}
+
+static int fail_move(const struct rsync_talk *t, struct err *err)
+{
+        return err->code == -ECANCELED || err->code == -ENOMEM ? err->code : err_context(err, t->config.peer);
+}
+
+/* It takes nothing more; what it sent before that may still be there. */
+static int lose_connection(struct rsync_talk *t, struct err *err)
+{
+        if (err->code != -ECONNRESET)
+                return fail_move(t, err);
+        drain(t);
         err_drop(err, "it is told when all has been taken that came before");
         return absorb(t, err);
 }
@@ -96,9 +133,8 @@ static int lose_connection(struct rsync_talk *t, struct err *err)
 /* What came before the end, be it the goodbye, is to be taken first. Who does not in between two calls will not. */
 static int end_connection(struct rsync_talk *t, struct err *err)
 {
-        size_t size;
+        size_t size = waiting(t);
 
-        (void)rsync_mux_data(&t->mux, &size);
         if (size > 0 && size != t->untaken) {
                 t->untaken = size;
                 return 0;
@@ -116,43 +152,66 @@ static int keep_alive(struct rsync_talk *t, struct err *err)
         return rsync_mux_put_data(&t->out, NULL, 0) < 0 ? err_oom(err) : 0;
 }
 
+/* Bytes that tell that the server is there. Signs of life that went do not. */
+static uint64_t moved(const struct rsync_talk *t)
+{
+        const struct duplex *d = &t->duplex;
+
+        return d->received_bytes + (d->sent_bytes < t->owed_bytes ? d->sent_bytes : t->owed_bytes);
+}
+
 /* Wait for something to come or go, @nap_ms at most (-1: no limit), and let it. */
 static int move(struct rsync_talk *t, int nap_ms, struct err *err)
 {
-        uint64_t moved = t->duplex.received_bytes + t->duplex.sent_bytes, deadline_us = 0;
+        uint64_t before = moved(t), deadline_us = 0;
         unsigned timeout_s = t->duplex.config.timeout_s;
         int r;
 
-        if (timeout_s > 0)
+        /* Only who waits can be kept waiting. */
+        if (timeout_s > 0 && nap_ms != 0)
                 deadline_us = t->moved_us + (uint64_t)timeout_s * SECOND_US;
         r = duplex_wait(&t->duplex, rsync_talk_unsent(t), nap_ms, deadline_us, err);
         if (r == DUPLEX_WRITABLE)
                 r = write_some(t, err);
-        if (t->duplex.received_bytes + t->duplex.sent_bytes != moved)
+        if (moved(t) != before)
                 t->moved_us = stop_now_us();
         return r;
 }
 
-int rsync_talk_exchange(struct rsync_talk *t, int nap_ms, struct err *err)
+static int exchange(struct rsync_talk *t, int nap_ms, struct err *err)
 {
         int r = 0;
 
         if (t->duplex.is_at_end && !t->is_over && !t->has_failed)
                 return end_connection(t, err);
         r = keep_alive(t, err);
-        if (r == 0)
-                r = move(t, nap_ms, err);
-        if (r == 0)
-                r = absorb(t, err);
-        return r < 0 ? lose_connection(t, err) : 0;
+        if (r < 0)
+                return r;
+        r = move(t, nap_ms, err);
+        return r < 0 ? lose_connection(t, err) : absorb(t, err);
+}
+
+int rsync_talk_exchange(struct rsync_talk *t, int nap_ms, struct err *err)
+{
+        t->duplex.is_full = false;
+        return exchange(t, nap_ms, err);
+}
+
+/* The same when nothing is awaited but that something goes. */
+static int let_go(struct rsync_talk *t, int nap_ms, struct err *err)
+{
+        t->duplex.is_full = waiting(t) > WAITING_MAX;
+        return exchange(t, nap_ms, err);
 }
 
 int rsync_talk_flush(struct rsync_talk *t, struct err *err)
 {
+        uint64_t until_us = stop_deadline_us(PARTING_S);
         int r = rsync_talk_frame(t, err);
 
-        while (r == 0 && rsync_talk_unsent(t) > 0 && !t->duplex.is_at_end)
-                r = rsync_talk_exchange(t, IDLE_MS, err);
+        while (r == 0 && rsync_talk_unsent(t) > 0 && !t->duplex.is_at_end &&
+               (!t->has_failed || stop_now_us() < until_us))
+                r = let_go(t, IDLE_MS, err);
         return r;
 }
 
@@ -170,13 +229,15 @@ int rsync_talk_breathe(struct rsync_talk *t, struct err *err)
 
         if (t->plain.size >= RSYNC_FRAME_MAX)
                 r = rsync_talk_frame(t, err);
-        while (r == 0 && rsync_talk_unsent(t) > UNSENT_MAX) {
+        if (rsync_talk_unsent(t) > UNSENT_MAX)
+                rsync_talk_excuse(t);
+        while (r == 0 && rsync_talk_unsent(t) > UNSENT_MAX && !t->has_failed) {
                 rsync_talk_tick(t);
-                r = rsync_talk_exchange(t, IDLE_MS, err);
+                r = let_go(t, IDLE_MS, err);
         }
         if (r == 0 && stop_now_us() - t->looked_us >= LOOK_US) {
                 rsync_talk_tick(t);
-                r = rsync_talk_exchange(t, 0, err);
+                r = let_go(t, 0, err);
                 t->looked_us = stop_now_us();
         }
         return r;
@@ -204,9 +265,16 @@ static int say_hello(struct rsync_talk *t, struct rsync_hello *h, struct err *er
         int r;
 
         while ((r = feed_hello(t, h, err)) == 0) {
-                r = t->duplex.is_at_end ? rsync_hello_end(h, err) : move(t, -1, err);
-                if (r < 0)
-                        break;
+                /* A password may have been asked for. */
+                rsync_talk_excuse(t);
+                if (t->duplex.is_at_end)
+                        return rsync_hello_end(h, err);
+                r = move(t, -1, err);
+                if (r == -ECONNRESET) {
+                        err_drop(err, "what it says is better");
+                        drain(t);
+                } else if (r < 0)
+                        return fail_move(t, err);
         }
         return r == RSYNC_HELLO_DONE ? 0 : r;
 }
@@ -215,8 +283,8 @@ int rsync_talk_begin(struct rsync_talk *t, const struct rsync_talk_config *confi
 {
         const struct duplex_config duplex = { .in_fd = config->in_fd,
                                               .out_fd = config->out_fd,
-                                              .peer = config->peer,
-                                              .timeout_s = config->timeout_s,
+                                              .peer = "server",
+                                              .timeout_s = config->timeout_s ? config->timeout_s : HELLO_TIMEOUT_S,
                                               .rate = config->rate,
                                               .waiting_max = WAITING_MAX };
         unsigned timeout_s = config->hello->arguments->timeout_s;
@@ -233,6 +301,7 @@ int rsync_talk_begin(struct rsync_talk *t, const struct rsync_talk_config *confi
         if (r < 0)
                 return r;
         t->session = *rsync_hello_session(hello);
+        t->duplex.config.timeout_s = config->timeout_s;
         if (timeout_s > 0)
                 t->keep_alive_s = (unsigned)size_max(timeout_s / 2, 1);
         return 0;

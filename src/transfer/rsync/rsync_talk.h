@@ -15,7 +15,7 @@ struct rsync_hello_config;
 struct rsync_talk_config {
         int in_fd, out_fd;  /* borrowed; may be one; made non-blocking */
         const char *peer;   /* who is there, for messages */
-        unsigned timeout_s; /* of silence while something is awaited; 0: wait for ever */
+        unsigned timeout_s; /* of silence while something is awaited; 0: what the server says, if it does */
         uint64_t rate;      /* bytes a second at most, in each direction; 0: no limit */
         const struct rsync_hello_config *hello;
 
@@ -33,10 +33,11 @@ struct rsync_talk {
 
         struct duplex duplex;
         struct rsync_mux mux;
-        struct buf plain;                                 /* data that is to go, not in frames yet */
-        struct buf out;                                   /* in frames */
-        size_t out_used;                                  /* of it has gone */
-        size_t untaken;                                   /* bytes of data, when the connection had ended */
+        struct buf plain;    /* data that is to go, not in frames yet */
+        struct buf out;      /* in frames */
+        size_t out_used;     /* of it has gone */
+        size_t untaken;      /* bytes of data, when the connection had ended */
+        uint64_t owed_bytes; /* as many will have been sent when all data in frames has gone */
         uint64_t moved_us, sent_us, ticked_us, looked_us; /* CLOCK_MONOTONIC: last time of each */
         unsigned keep_alive_s;                            /* something goes at least so often; 0: it need not */
 
@@ -60,9 +61,13 @@ int rsync_talk_exchange(struct rsync_talk *t, int nap_ms, struct err *err);
 /* Now and then: let go what there is, and never gather too much. */
 int rsync_talk_breathe(struct rsync_talk *t, struct err *err);
 void rsync_talk_tick(struct rsync_talk *t);
+/* Is there data that has not gone? */
+bool rsync_talk_owes(const struct rsync_talk *t);
+/* What the caller does takes its time, and what takes time is not the server's silence. */
+void rsync_talk_excuse(struct rsync_talk *t);
 /* Frames that have not gone. */
 size_t rsync_talk_unsent(const struct rsync_talk *t);
-/* All of it goes, as far as somebody takes it. */
+/* All of it goes, as far as somebody takes it; not for long when the server has given up. */
 int rsync_talk_flush(struct rsync_talk *t, struct err *err);
 
 /* ---- what it says: rsync_hear.c ---- */
