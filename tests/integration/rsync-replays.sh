@@ -53,13 +53,13 @@ make_source() {
 
 # is_equal DIR: to latest, in everything.
 is_equal() {
-        rsync -aHAXn --numeric-ids --delete --itemize-changes --checksum "$modules/m/dir/latest/" "$1/" >"$tmp/differences"
+        rsync -aHAXn --numeric-ids --delete --itemize-changes --checksum "$latest/" "$1/" >"$tmp/differences"
         [ ! -s "$tmp/differences" ] || fail "$1 differs: $(head "$tmp/differences")"
 }
 
 # shares_all DIR: every regular file, and what else rsync links.
 shares_all() {
-        (cd "$modules/m/dir/latest" && find . -type f -printf '%i %p\n' | sort) >"$tmp/wanted"
+        (cd "$latest" && find . -type f -printf '%i %p\n' | sort) >"$tmp/wanted"
         (cd "$1" && find . -type f -printf '%i %p\n' | sort) >"$tmp/there"
         cmp -s "$tmp/wanted" "$tmp/there" || fail "not shared: $(diff "$tmp/wanted" "$tmp/there" | head)"
 }
@@ -72,14 +72,16 @@ opens_nothing() {
         [ ! -s "$tmp/opened" ] || fail "it looks at the source: $(head -3 "$tmp/opened")"
 }
 
-# replays [OPTIONS]: into a snapshot next to latest.
+# replays DIR [OPTIONS]: into a snapshot next to latest.
 replays() {
-        local snapshot='m/dir/2026-11-21 17:00:00'
+        local dir=$1 snapshot="$1/2026-11-21 17:00:00"
+        shift
 
-        rm -rf "$modules/m/dir"
-        mkdir -p "$modules/m/dir"
+        latest=$modules/$dir/latest
+        rm -rf "${modules:?}/m"
+        mkdir -p "$modules/$dir"
         expect_status 0 strace -f -o "$tmp/trace" "$RSB_RSYNC_TRANSFER_PROBE" "$@" -r "$snapshot" -l ../latest \
-                "$rsyncd_address" "$port" push m/dir/latest "$tmp/source"
+                "$rsyncd_address" "$port" push "$dir/latest" "$tmp/source"
         [ "$(sed -n 2p "$tmp/err")" = 'literal 0 matched 0' ] || fail "contents go over the wire: $(cat "$tmp/err")"
         is_equal "$modules/$snapshot"
         shares_all "$modules/$snapshot"
@@ -91,11 +93,13 @@ replays() {
 make_source
 start_rsyncd plain
 add_module m
-replays -i
-replays
-replays -i -P 30
-replays -P 31
-replays -i -z -d -t 20
+latest=$modules/m/dir/latest
+replays m/dir -i
+replays m/dir
+replays m/dir -i -P 30
+replays m -P 31
+replays 'm/sp ace/[*]' -i -z -d -t 20
+latest=$modules/m/dir/latest
 
 # In another form it cannot be told once more, and nothing is made of it.
 for options in "-i -R 31" "-I" "-i -I"; do
