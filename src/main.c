@@ -19,7 +19,7 @@
  *      local_marks.c        which snapshots are whole, where a bare rsync daemon holds them
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
- *      destination_rsync.c  where an rsync serves; password.c: of its user
+ *      destination_rsync.c  where an rsync serves; server_transfer.c, server_snapshots.c: its parts; password.c: of its user
  *      rsync_connection.c   the ways to it
  *      patience.c           connecting again
  *      remote.c             the connection to the agent there; remote_news.c: what that tells
@@ -51,7 +51,17 @@
  *          ssh_hostkey, ssh_known   who it is
  *          ssh_auth, ssh_identity, ssh_keyring   who we are
  *          ssh_bridge               the thread between a channel and a descriptor
- *        rsync/                   the client of rsync daemons (docs/rsync-protocol.md); how it goes together: rsync_push
+ *        rsync/                   the client of rsync servers (docs/rsync-protocol.md)
+ *          rsync_push               a tree goes there: the loop of it
+ *          rsync_walk, rsync_given, rsync_replay, rsync_spool   what is told of: a tree, a few names, what was told before
+ *          rsync_send, rsync_lists  lists on their way, and what their numbers lead to
+ *          rsync_entry, rsync_acl, rsync_xattrs, rsync_told     entries as they are written; rsync_decoder: as they are read
+ *          rsync_request, rsync_file   what is asked for
+ *          rsync_match, rsync_slide, rsync_table, rsync_weak, rsync_sums   what of a file is there already
+ *          rsync_token, rsync_chunks, rsync_compress_...   contents as they are written
+ *          rsync_listing, rsync_chore  what a directory there holds; small things that snapshots need
+ *          rsync_talk, rsync_hear, rsync_words, rsync_mux, rsync_number   a conversation: its loop, messages, frames
+ *          rsync_hello..., rsync_arguments, rsync_session, rsync_digest   its beginning
  *      rotate/              snapshots
  *        names, calendar          timestamps
  *        expression, scheme, schemefile   what is preserved

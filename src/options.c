@@ -313,7 +313,7 @@ static bool names_rsync(const char *command)
         return size == 0 || strchr(" \t'\"/", command[size - 1]);
 }
 
-bool options_take_transfers_only(const struct options *o)
+bool options_rsync_serves(const struct options *o)
 {
         const char *command = o->link.remote_command;
 
@@ -321,17 +321,38 @@ bool options_take_transfers_only(const struct options *o)
                (o->destination.kind == LOCATION_SSH && command && names_rsync(command));
 }
 
-/* @what was asked for and is no transfer. */
-static int refuse_beside_transfers(const struct options *o, const char *what, struct err *err)
+/* @option was given. */
+static int refuse_disk(const struct options *o, const char *option, struct err *err)
 {
         bool is_daemon = o->destination.kind == LOCATION_DAEMON;
 
-        err_usage(err, "%s takes transfers only: %s", is_daemon ? "an rsync daemon" : "rsync", what);
-        if (!is_daemon)
-                return err_hint(err, "for that, rsync-system-backup must run there: see --remote-command");
-        if (o->mount || o->crypto)
-                return err->code;
-        return err_hint(err, "let the daemon do it: post-xfer exec = rsync-system-backup --snapshot --rotate");
+        err_usage(err, "%s cannot open a disk: %s cannot be used with it", is_daemon ? "an rsync daemon" : "rsync",
+                  option);
+        return is_daemon ? err->code
+                         : err_hint(err, "for that, rsync-system-backup must run there: see --remote-command");
+}
+
+/* Snapshots lie beside the destination, where a module may have nothing. */
+static bool has_parent(const struct location *l)
+{
+        return *l->path && !str_equal(l->path, ".") && !str_equal(l->path, "/");
+}
+
+/* What rsync serves can have snapshots, but of what was just sent. */
+static int check_served(struct options *o, struct err *err)
+{
+        if (o->snapshot && !o->backup) {
+                err_usage(err,
+                          "--snapshot without --backup: where rsync serves, a snapshot is made of what was just sent");
+                return err_hint(err, "give both, or let it be done there: rsync-system-backup --snapshot");
+        }
+        if (has_parent(&o->destination))
+                return 0;
+        if (!o->backup)
+                return err_usage(err, "--rotate: no snapshot can lie beside the destination, which is all there is");
+        o->lacks_parent = true;
+        o->snapshot = o->rotate = false;
+        return 0;
 }
 
 /* The actions that are asked for; if none is, all but those that a file says no to. */
@@ -339,7 +360,7 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
 {
         bool asked = flags[SETTINGS_BACKUP] == SETTINGS_YES || flags[SETTINGS_SNAPSHOT] == SETTINGS_YES ||
                      flags[SETTINGS_ROTATE] == SETTINGS_YES;
-        bool transfers_only = options_take_transfers_only(o);
+        bool is_served = options_rsync_serves(o);
 
         o->actions_asked = asked;
         /* Its destination has just been written by others: a transfer of "/" over that is not what was forgotten to
@@ -348,12 +369,11 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
                 return err_usage(err, "after an rsync daemon's transfer give --snapshot, --rotate or both");
         o->backup = asked ? flags[SETTINGS_BACKUP] == SETTINGS_YES : flags[SETTINGS_BACKUP] != SETTINGS_NO;
         o->snapshot = asked ? flags[SETTINGS_SNAPSHOT] == SETTINGS_YES
-                            : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !transfers_only;
-        o->rotate = asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES
-                          : flags[SETTINGS_ROTATE] != SETTINGS_NO && !transfers_only;
-        if (transfers_only && (o->snapshot || o->rotate))
-                return refuse_beside_transfers(
-                        o, o->snapshot ? "--snapshot cannot be done there" : "--rotate cannot be done there", err);
+                            : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !is_served;
+        o->rotate =
+                asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES : flags[SETTINGS_ROTATE] != SETTINGS_NO && !is_served;
+        if (is_served && (o->snapshot || o->rotate))
+                return check_served(o, err);
         if (!o->backup && !o->snapshot && !o->rotate)
                 return err_usage(err, "there is nothing to do: the configuration file says no to what could be done");
         return 0;
@@ -414,9 +434,8 @@ static int check_combinations(const struct options *o, struct err *err)
                 return err_hint(err,
                                 "HOST:DIR goes over SSH by itself; a daemon is HOST::MODULE or rsync://HOST/MODULE");
         }
-        if (options_take_transfers_only(o) && (o->mount || o->crypto))
-                return refuse_beside_transfers(
-                        o, o->mount ? "--mount cannot be used with it" : "--crypto cannot be used with it", err);
+        if (options_rsync_serves(o) && (o->mount || o->crypto))
+                return refuse_disk(o, o->mount ? "--mount" : "--crypto", err);
         if (is_daemon && o->link.remote_command)
                 return err_usage(err, "--remote-command is for SSH, and the destination is an rsync daemon");
         if (o->destination.kind == LOCATION_SSH && o->link.password_file)

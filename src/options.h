@@ -29,9 +29,10 @@ struct options {
         char *restrict_to;
         bool append_only;
         bool backup, snapshot, rotate;
-        bool actions_asked;                /* for some of these; else they are what there is to do */
-        char *source;                      /* plain and absolute */
-        struct location destination;       /* a local one is plain and absolute */
+        bool actions_asked;          /* for some of these; else they are what there is to do */
+        bool lacks_parent;           /* no snapshot can lie beside the destination: what was asked for is not done */
+        char *source;                /* plain and absolute */
+        struct location destination; /* a local one is plain and absolute */
         bool destination_from_environment; /* $RSYNC_MODULE_PATH */
         enum options_daemon daemon;
         char *mount;               /* plain and absolute, or NULL */
@@ -73,7 +74,7 @@ DEFINE_FREEP(struct options, options_free)
 void options_scheme(const struct options *o, struct scheme *scheme);
 
 /* Is the other side a plain rsync: a daemon, or by a --remote-command whose last word is a program of that name? */
-bool options_take_transfers_only(const struct options *o);
+bool options_rsync_serves(const struct options *o);
 
 /* What --help prints. Static. */
 const char *options_usage_text(void);

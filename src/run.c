@@ -161,7 +161,7 @@ static int do_snapshot(struct run *run, struct err *err)
         int r = run->destination->ops->snapshot(run->destination, err);
         uint64_t entries = report_get(run->report, REPORT_SNAPSHOT);
 
-        if (r < 0 || run->options->dry_run)
+        if (r < 0 || run->options->dry_run || !*run->destination->made)
                 return r;
         progress_duration(progress_now() - started, time);
         /* Those that the filesystem makes are not counted. */
@@ -276,7 +276,7 @@ static int prepare(struct run *run, struct err *err)
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };
-        if (options_take_transfers_only(run->options))
+        if (options_rsync_serves(run->options))
                 return destination_rsync_new(&run->destination, &run->config, err);
         if (run->options->destination.kind == LOCATION_SSH)
                 return destination_agent_new(&run->destination, &run->config, err);

@@ -36,10 +36,10 @@ wrong 'bwlimit.*fast' --bwlimit=fast source host:/parent/latest
 wrong 'goes with --server' --restrict=/x source host:/parent/latest
 wrong 'needs --restrict' --server --append-only
 wrong 'no DESTINATION' --server parent/latest
-wrong 'snapshot cannot be done there' -s source host::module
-wrong 'rotate cannot be done there' -b -r source rsync://host/module/dir
+wrong 'snapshot without --backup' -s source host::module
+wrong 'no snapshot can lie beside' -r source rsync://host/module
 wrong 'mount cannot be used' --mount=/mnt source host::module
-wrong 'rsync takes transfers only' -s --remote-command=rsync source host:/parent/latest
+wrong 'snapshot without --backup' -s --remote-command=rsync source host:/parent/latest
 wrong 'fstab\|libmount' --mount="$tmp/nowhere" source nowhere/latest
 wrong 'not be on what is mounted' --mount="$tmp/nowhere" source parent/latest
 wrong 'crypttab\|libcryptsetup' --crypto=no-such-disk source parent/latest

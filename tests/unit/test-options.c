@@ -246,8 +246,8 @@ END_TEST
 
 START_TEST(what_cannot_be_combined_is_refused)
 {
-        check_refused("-s host::module", "--snapshot cannot be done there");
-        check_refused("-br rsync://host/module", "--rotate cannot be done there");
+        check_refused("-s host::module/latest", "--snapshot without --backup");
+        check_refused("-r rsync://host/module", "no snapshot can lie beside the destination");
         check_refused("-t jump host:/dir", "--tunnel leads to an rsync daemon");
         check_refused("-t jump /dir", "--tunnel leads to an rsync daemon");
         check_refused("-m /mnt host::module", "--mount cannot be used with it");
@@ -255,7 +255,7 @@ START_TEST(what_cannot_be_combined_is_refused)
 }
 END_TEST
 
-START_TEST(rsync_as_the_remote_command_takes_transfers_only)
+START_TEST(rsync_as_the_remote_command_serves)
 {
         static const char *const rsync[] = { "rsync", "/opt/bin/rsync", "sudo_-n_rsync", "'/opt/bin/rsync'",
                                              "env_rsync_" };
@@ -267,27 +267,29 @@ START_TEST(rsync_as_the_remote_command_takes_transfers_only)
         for (size_t i = 0; i < ARRAY_SIZE(rsync); i++) {
                 snprintf(line, sizeof(line), "--remote-command=%s host:/dir", rsync[i]);
                 _cleanup_(options_freep) struct options *o = parsed(line);
-                ck_assert_msg(options_take_transfers_only(o), "%s", line);
+                ck_assert_msg(options_rsync_serves(o), "%s", line);
                 ck_assert(o->backup && !o->snapshot && !o->rotate && !o->actions_asked);
         }
         for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
                 snprintf(line, sizeof(line), "--remote-command=%s host:/dir", others[i]);
                 _cleanup_(options_freep) struct options *o = parsed(line);
-                ck_assert_msg(!options_take_transfers_only(o), "%s", line);
+                ck_assert_msg(!options_rsync_serves(o), "%s", line);
                 ck_assert(o->backup && o->snapshot && o->rotate && !o->actions_asked);
         }
-        check_hinted("--remote-command=rsync -s host:/dir",
-                     "rsync takes transfers only: --snapshot cannot be done there",
-                     "rsync-system-backup must run there");
-        check_refused("--remote-command=rsync -br host:/dir", "--rotate cannot be done there");
+        check_hinted("--remote-command=rsync -s host:/dir", "--snapshot without --backup", "give both");
+        check_refused("-r host::module", "no snapshot can lie beside the destination");
         check_refused("--remote-command=rsync -m /mnt host:/dir", "--mount cannot be used with it");
         check_refused("--remote-command=rsync -c disk host:/dir", "--crypto cannot be used with it");
         _cleanup_(options_freep) struct options *asked = parsed("--remote-command=rsync -b host:/dir");
         ck_assert(asked->backup && asked->actions_asked);
         _cleanup_(options_freep) struct options *daemon = parsed("host::module");
-        ck_assert(options_take_transfers_only(daemon));
+        ck_assert(options_rsync_serves(daemon));
+        _cleanup_(options_freep) struct options *all = parsed("-bsr host::module/latest");
+        ck_assert(all->backup && all->snapshot && all->rotate && !all->lacks_parent);
+        _cleanup_(options_freep) struct options *top = parsed("-bsr host::module");
+        ck_assert(top->backup && !top->snapshot && !top->rotate && top->lacks_parent);
         _cleanup_(options_freep) struct options *plain = parsed("host:/dir");
-        ck_assert(!options_take_transfers_only(plain));
+        ck_assert(!options_rsync_serves(plain));
 }
 END_TEST
 
@@ -620,7 +622,7 @@ int main(void)
         tcase_add_test(cases, bad_values_are_named_with_their_option);
         tcase_add_test(cases, a_remote_source_is_refused);
         tcase_add_test(cases, what_cannot_be_combined_is_refused);
-        tcase_add_test(cases, rsync_as_the_remote_command_takes_transfers_only);
+        tcase_add_test(cases, rsync_as_the_remote_command_serves);
         tcase_add_test(cases, a_connection_is_used_as_asked);
         tcase_add_test(cases, a_local_directory_has_no_connection);
         tcase_add_test(cases, an_agent_takes_its_own_options_only);

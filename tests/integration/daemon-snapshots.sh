@@ -1,0 +1,124 @@
+#!/bin/bash
+# daemon-snapshots.sh: a bare rsync daemon takes snapshots, by links to `latest`, without a second look at the source, and
+# removes those that the scheme does not preserve. One that was not completed is none, is not counted, and goes with the
+# next run; snapshots of others are adopted. What the module or the daemon does not permit leaves the transfer alone.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+in_memory 200m
+. "$here/rsyncd.sh"
+. "$here/faults.sh"
+need_tracing
+
+start_rsyncd one
+add_module m 'munge symlinks = no'
+mkdir -p "$modules/m/laptop"
+dir=$modules/m/laptop url=rsync://$rsyncd_address:$port/m/laptop marks=$modules/m/laptop/.rsync-system-backup/complete
+source=$tmp/source
+mkdir "$source"
+"$PYTHON" "$judge/busy.py" "$source" 1
+
+# Times of the same second are the same to rsync, and what it makes has that of now at first.
+back_up() {
+        sleep 1.1
+        run_backup "$@" -b -s -r --hourly=2 "$source" "$url/latest"
+}
+
+# is_exact NAME: a snapshot is `latest`, whose files it shares.
+is_exact() {
+        same "$dir/latest" "$dir/$1"
+        find "$dir/latest" -type f -links +1 -printf '%P\n' | sort >"$tmp/linked"
+        find "$dir/latest" -type f -printf '%P\n' | sort | diff "$tmp/linked" - >"$tmp/diff" || fail "not shared: $(cat "$tmp/diff")"
+}
+
+expect_status 0 back_up
+first=$(snapshots "$dir")
+[ -n "$first" ] || fail "there is no snapshot"
+same "$source" "$dir/latest"
+is_exact "$first"
+[ -f "$marks/$first" ] || fail "it has no mark"
+[ "$(ls -A "$marks")" = "$first" ] || fail "there is more than its mark: $(ls -A "$marks")"
+frozen "$dir"
+
+# Another one; the source is not read again for it, which shows in what is opened there.
+echo changed >"$source/changed"
+# reads OPTIONS...: how many times the top of the source is read.
+reads() {
+        (traced "$source" -e trace=getdents64 -- "$@" "$source" "$url/latest" >"$tmp/out" 2>"$tmp/err") ||
+                fail "it failed: $(cat "$tmp/err")"
+        grep -c getdents64 "$tmp/trace"
+}
+sleep 1.1
+with=$(reads -b -s -r --hourly=2)
+without=$(reads -b)
+[ "$with" = "$without" ] || fail "the source was read for the snapshot: $with times instead of $without"
+second=$(snapshots "$dir" | tail -n 1)
+[ "$second" != "$first" ] || fail "there is no second snapshot"
+same "$dir/latest" "$dir/$second"
+frozen "$dir"
+
+# What a run that was cut off left is no snapshot, and goes; what others made before is adopted.
+mkdir -p "$dir/2001-01-01 00:00:00/half" "$dir/2002-01-01 00:00:00/whole"
+touch "$marks/2001-01-01 00:00:00.begun"
+expect_status 0 back_up -v
+says "removing what is left of the snapshot '2001-01-01 00:00:00'"
+[ ! -e "$dir/2001-01-01 00:00:00" ] || fail "half a snapshot is left"
+grep -qx 'removed  2002-01-01 00:00:00' "$tmp/out" || fail "what was adopted is not rotated"
+grep -qx "removed  $second" "$tmp/out" || fail "the second one is not rotated"
+[ ! -e "$dir/$second" ] && [ ! -e "$marks/$second" ] || fail "the second one is left"
+[ "$(snapshots "$dir" | wc -l)" = 2 ] || fail "there are: $(snapshots "$dir")"
+[ "$(ls -A "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls -A "$marks")"
+frozen "$dir" --gone-ok
+
+# A local reader goes by the marks.
+mkdir "$dir/2003-01-01 00:00:00"
+expect_status 0 run_backup -v -r --hourly=1 "$dir/latest"
+[ -d "$dir/2003-01-01 00:00:00" ] || fail "what is not marked was removed"
+rmdir "$dir/2003-01-01 00:00:00"
+
+# Nothing can be read in full: the snapshot says so.
+expect_status 0 back_up
+chmod 0 "$source/changed"
+chmod 711 "$tmp"
+expect_status 23 setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/ "$RSB_PROGRAM" --disable-notifications --no-sudo -b -s -r --hourly=9 \
+        "$source" "$url/latest"
+last=$(snapshots "$dir" | tail -n 1)
+[ -f "$marks/$last.incomplete" ] || fail "an incomplete snapshot is not marked: $(ls "$marks")"
+
+# A dry run makes none, and says what it would do.
+before=$(find "$modules/m" | sort)
+expect_status 0 back_up -n
+[ "$(find "$modules/m" | sort)" = "$before" ] || fail "a dry run changed something"
+grep -q '^snapshot ' "$tmp/out" || fail "a dry run does not tell of the snapshot"
+
+# Killed at any moment: never half a snapshot that counts, and the next run heals.
+chmod 644 "$source/changed"
+sleep 1.1
+for delay in 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
+        # Not metadata alone, which rsync changes in what snapshots share.
+        echo "$delay" >>"$source/changed"
+        touch "$source/new-$delay"
+        rm -rf "$source/${delay#0.0}"
+        "$RSB" --disable-notifications -b -s -r --hourly=2 "$source" "$url/latest" >"$tmp/out" 2>&1 &
+        pid=$!
+        sleep "$delay"
+        kill -9 $pid 2>/dev/null || true
+        wait $pid 2>/dev/null || true
+done
+touch -d '1 minute ago' "$source"
+expect_status 0 back_up
+frozen "$dir" --gone-ok
+same "$source" "$dir/latest"
+same "$dir/latest" "$dir/$(snapshots "$dir" | tail -n 1)"
+! ls "$marks" | grep -q begun || fail "something is still begun: $(ls "$marks")"
+[ "$(ls "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls "$marks")"
+
+# The top of a module has nothing beside it.
+expect_status 0 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/m/"
+says 'no snapshot can lie beside the destination'
+# A daemon that permits no links.
+add_module narrow 'munge symlinks = no' 'refuse options = link-dest'
+expect_status 0 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/narrow/latest"
+says 'no snapshot is taken'
+[ -z "$(snapshots "$modules/narrow")" ] || fail "there is a snapshot"
+same "$source" "$modules/narrow/latest"
