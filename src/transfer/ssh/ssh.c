@@ -399,6 +399,22 @@ int ssh_execute(struct ssh *s, const char *command, int *ret_fd, struct err *err
         return r < 0 ? r : start_bridge(s, ret_fd, err);
 }
 
+/* The server's reasons are numbers (RFC 4254, 5.1), which libssh has in its text alone. */
+static int fail_to_forward(struct ssh *s, const char *what, struct err *err)
+{
+        const char *text = ssh_get_error(s->link.session);
+
+        if (strstr(text, "error (1)")) {
+                (void)err_runf(err, -EACCES, "cannot %s %s: the server has prohibited it", what, s->name);
+                return err_hint(err, "see AllowTcpForwarding, PermitOpen and the account's key on the server");
+        }
+        if (strstr(text, "error (2)")) {
+                (void)err_runf(err, -ECONNREFUSED, "cannot %s %s: the connection was refused there", what, s->name);
+                return err_hint(err, "does it run, and does it listen at that address as the server sees it?");
+        }
+        return ssh_link_error(&s->link, what, err);
+}
+
 int ssh_forward(struct ssh *s, const char *host, unsigned port, int *ret_fd, struct err *err)
 {
         char what[SHOWN_MAX + 64], shown[SHOWN_MAX];
@@ -407,7 +423,7 @@ int ssh_forward(struct ssh *s, const char *host, unsigned port, int *ret_fd, str
         path_show(NULL, host, shown, sizeof(shown));
         snprintf(what, sizeof(what), "reach %s port %u by way of", shown, port);
         while (r == 0 && (rc = ssh_channel_open_forward(s->channel, host, (int)port, "127.0.0.1", 0)) != SSH_OK)
-                r = rc == SSH_AGAIN ? ssh_link_wait(&s->link, what, err) : ssh_link_error(&s->link, what, err);
+                r = rc == SSH_AGAIN ? ssh_link_wait(&s->link, what, err) : fail_to_forward(s, what, err);
         return r < 0 ? r : start_bridge(s, ret_fd, err);
 }
 
