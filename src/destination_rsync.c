@@ -8,7 +8,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "local_checks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,17 +35,12 @@ static void tell_limits(const struct server *s)
                          s->is_daemon ? "an rsync daemon" : "rsync");
 }
 
-static int check_source(const struct options *o, struct err *err)
+static int check_source(const struct server *s, struct err *err)
 {
-        _cleanup_(fd_closep) int fd = fd_open_directory(o->source);
-        int r = fd < 0 ? fd : local_check_is_empty(fd);
+        const char *source = s->d.config->options->source;
+        _cleanup_(fd_closep) int fd = fd_open_directory(source);
 
-        if (r < 0)
-                return err_run(err, r, "read the source directory", o->source);
-        if (r == 0 || o->force)
-                return 0;
-        err_runf(err, -ENODATA, "the source is empty: all that the server has would be deleted");
-        return err_hint(err, "a disk that is not mounted? --force goes on");
+        return fd < 0 ? err_run(err, fd, "read the source directory", source) : server_check_source(s, fd, err);
 }
 
 static int server_prepare(struct destination *d, struct err *err)
@@ -57,7 +51,7 @@ static int server_prepare(struct destination *d, struct err *err)
         if (!o->backup)
                 return 0;
         tell_limits(server_of(d));
-        return check_source(o, err);
+        return check_source(server_of(d), err);
 }
 
 /* ---- the rest ---- */

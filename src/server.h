@@ -65,6 +65,9 @@ int server_open(struct server *s, struct server_talk *t, struct err *err);
 int server_persist(struct server *s, int (*step)(struct server *s, void *context, struct err *err), void *context,
                    struct err *err);
 
+/* An empty source would delete all that the server has. @fd: its root, borrowed. */
+int server_check_source(const struct server *s, int fd, struct err *err);
+
 int server_transfer(struct destination *d, struct err *err);
 
 /* ---- server_snapshots.c ---- */

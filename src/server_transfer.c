@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/report.h"
 #include "base/stop.h"
+#include "local_checks.h"
 #include "origin.h"
 #include "password.h"
 #include "progress.h"
@@ -213,6 +214,19 @@ static int keep_lists(struct server *s, struct err *err)
         return rsync_spool_new(&s->spool, err);
 }
 
+int server_check_source(const struct server *s, int fd, struct err *err)
+{
+        const struct options *o = s->d.config->options;
+        int r = local_check_is_empty(fd);
+
+        if (r < 0)
+                return err_run(err, r, "read the source directory", o->source);
+        if (r == 0 || o->force)
+                return 0;
+        err_runf(err, -ENODATA, "the source is empty: all that the server has would be deleted");
+        return err_hint(err, "a disk that is not mounted? --force goes on");
+}
+
 static int transfer_once(struct server *s, void *to, struct err *err)
 {
         const struct options *o = s->d.config->options;
@@ -229,6 +243,9 @@ static int transfer_once(struct server *s, void *to, struct err *err)
 
         report_restart(s->d.config->report);
         r = origin_open(&origin, s->d.config, s->d.config->report, err);
+        /* It may have been unmounted since the last attempt. */
+        if (r == 0)
+                r = server_check_source(s, source_root_fd(origin.source), err);
         if (r == 0)
                 r = keep_lists(s, err);
         if (r == 0)
