@@ -88,13 +88,16 @@ static int mark(struct rsync_push_config *c, const char *name, struct err *err)
         struct rsync_given given[GIVEN_MAX] = { { ".", DIRECTORY_MODE },
                                                 { RSYNC_CHORE_DIRECTORY, DIRECTORY_MODE },
                                                 { RSYNC_CHORE_MARKS, DIRECTORY_MODE } };
+        int r;
 
         if (buf_printf(&path, "%s/%s", RSYNC_CHORE_MARKS, name) < 0)
                 return err_oom(err);
         given[3] = (struct rsync_given){ path.data, FILE_MODE };
         c->given = given;
         c->given_count = ARRAY_SIZE(given);
-        return push(c, err);
+        r = push(c, err);
+        c->given = NULL;
+        return r;
 }
 
 static int unmark(struct rsync_push_config *c, const char *name, struct err *err)

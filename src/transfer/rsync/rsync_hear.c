@@ -160,9 +160,9 @@ int rsync_talk_hear(void *talk, enum rsync_code code, const void *data, size_t s
 static int error_of(const char *words)
 {
         const char *open = strrchr(words, '(');
-        int number = open ? atoi(open + 1) : 0;
+        long number = open ? strtol(open + 1, NULL, 10) : 0;
 
-        return number == ENOENT || number == ENOTDIR || number == EACCES ? -number : -EIO;
+        return number == ENOENT || number == ENOTDIR || number == EACCES ? -(int)number : -EIO;
 }
 
 static int fail(const char *peer, const char *said, const char *farewell, struct err *err)

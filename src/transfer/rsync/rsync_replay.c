@@ -12,7 +12,7 @@ static bool is_incremental(const struct rsync_push *p)
 /* All that is in a list, and its end. */
 static int replay_list(struct rsync_push *p, struct err *err)
 {
-        struct rsync_spooled s;
+        struct rsync_spooled s = { .name = NULL };
         int32_t parent;
         int r = rsync_send_begin(p, &parent, err);
 

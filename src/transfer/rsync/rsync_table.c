@@ -64,7 +64,7 @@ int rsync_table_init(struct rsync_table *t, const struct rsync_sums *s)
         *t = (struct rsync_table){
                 .bit_shift = 32 - bits,
                 .head_shift = 32 - heads,
-                .bits = calloc((size_t)1 << bits >> 5, sizeof(*t->bits)),
+                .bits = calloc(((size_t)1 << bits >> 5) + 1, sizeof(*t->bits)),
                 .heads = calloc((size_t)1 << heads, sizeof(*t->heads)),
                 .next = malloc(((size_t)count + 1) * sizeof(*t->next)),
         };
