@@ -222,6 +222,11 @@ static int explain_silence(const struct rsync_connection *c, const struct ssh_en
                          c->host, shown);
                 return err_hint(err, "see that its PATH finds " PROGRAM ", or accept that by --remote-command=rsync");
         }
+        /* Before its messages have a way of their own it says them there. */
+        if (str_starts(end->said, "rsync: ")) {
+                err_drop(err, "there is a better one");
+                return rsync_talk_blame(c->host, end->said, err);
+        }
         snprintf(text, sizeof(text), "%s%s", end->text, *end->said ? "" : ", and printed nothing");
         replace(err, -EPROTO, text);
         return err_hint(err, "rsync 3.0 or later is needed there, and an account that may run it");

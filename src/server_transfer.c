@@ -11,6 +11,8 @@
 #include "origin.h"
 #include "password.h"
 #include "progress.h"
+#include "storage/identity.h"
+#include "transfer/rsync/rsync_listing.h"
 
 #include <errno.h>
 
@@ -174,6 +176,85 @@ int server_persist(struct server *s, int (*step)(struct server *s, void *context
         return r < 0 ? err->code : 0;
 }
 
+/* ---- swapped arguments ---- */
+
+/*
+ * An rsync that is used because nothing better is there was not asked for: what is in the destination is deleted only
+ * if this machine sent it there. This is what it is remembered as, beside disks. NULL when memory is short.
+ */
+static char *known_as(const struct server *s)
+{
+        return location_expression(&s->d.config->options->destination);
+}
+
+static int count_entry(void *count, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err)
+{
+        (void)name, (void)mode, (void)size, (void)mtime, (void)err;
+        ++*(size_t *)count;
+        return 0;
+}
+
+struct count_step {
+        const char *path;
+        size_t count;
+};
+
+static int count_once(struct server *s, void *step, struct err *err)
+{
+        struct count_step *c = step;
+        struct server_talk talk = { .arguments.destination = c->path };
+        struct rsync_listing_config config;
+        int r;
+
+        rsync_listing_arguments(&talk.arguments);
+        r = server_open(s, &talk, err);
+        if (r < 0)
+                return r;
+        c->count = 0;
+        config = (struct rsync_listing_config){ .in_fd = talk.push.in_fd,
+                                                .out_fd = talk.push.out_fd,
+                                                .peer = s->name,
+                                                .timeout_s = talk.push.timeout_s,
+                                                .hello = &talk.hello,
+                                                .take = count_entry,
+                                                .context = &c->count };
+        return rsync_listing(&config, err);
+}
+
+static int check_destination(struct server *s, const char *path, struct err *err)
+{
+        const struct options *o = s->d.config->options;
+        _cleanup_(freep) char *known = known_as(s);
+        struct count_step step = { .path = path };
+        char shown[SHOWN_MAX];
+        int r;
+
+        if (!known)
+                return err_oom(err);
+        if (o->force || identity_recall(known, IDENTITY_NO_UUID) == IDENTITY_KNOWN)
+                return 0;
+        r = server_persist(s, count_once, &step, err);
+        if (r == -ENOENT) {
+                err_drop(err, "there is nothing to lose");
+                return 0;
+        }
+        if (r < 0 || step.count == 0)
+                return r;
+        location_show(&o->destination, shown, sizeof(shown));
+        err_runf(err, -EEXIST,
+                 "'%s' is not empty and was never a destination of backups, what is in it would be deleted", shown);
+        return err_hint(err, "are the arguments swapped? --force if it is meant so, or --remote-command=rsync");
+}
+
+static void remember_destination(const struct server *s)
+{
+        _cleanup_(freep) char *known = known_as(s);
+        ERR_LOCAL(minor);
+
+        if (known && identity_remember(known, IDENTITY_NO_UUID, &minor) < 0)
+                log_err(LOG_LEVEL_WARNING, &minor);
+}
+
 /* ---- the transfer ---- */
 
 static void tell_end(const struct server *s, const struct rsync_push_result *result)
@@ -263,12 +344,18 @@ int server_transfer(struct destination *d, struct err *err)
 {
         struct server *s = server_of(d);
         _cleanup_(freep) char *to = destination_path(s);
+        bool is_makeshift = !s->is_daemon && !d->config->options->link.remote_command;
         int r;
 
         if (!to)
                 return err_oom(err);
+        r = is_makeshift ? check_destination(s, to, err) : 0;
+        if (r < 0)
+                return r;
         progress_begin(d->config->progress, PROGRESS_TRANSFER, 0);
         r = server_persist(s, transfer_once, to, err);
         progress_end(d->config->progress);
+        if (r == 0 && is_makeshift && !d->config->options->dry_run)
+                remember_destination(s);
         return r;
 }

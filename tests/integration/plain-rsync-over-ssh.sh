@@ -109,6 +109,16 @@ says 'backup complete'
 expect_status 0 back_up --backup source "far:$tmp/b"
 says 'warning: far: there is no rsync-system-backup'
 
+# Swapped arguments: what is in a directory that was never sent to from here is not deleted.
+mkdir precious
+echo precious >precious/file
+expect_status 1 back_up source "far:$tmp/precious"
+says "precious' is not empty and was never a destination of backups"
+[ "$(cat precious/file)" = precious ] || fail "it was deleted"
+expect_status 0 back_up --force source "far:$tmp/precious"
+equal source precious
+expect_status 0 back_up source "far:$tmp/precious"
+
 # What an agent has made is not for rsync, unless that is said.
 mkdir -p made/.rsync-system-backup made/latest "it's/.rsync-system-backup"
 for to in made/latest made/other "it's/latest"; do
