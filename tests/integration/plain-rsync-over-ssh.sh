@@ -143,6 +143,14 @@ done
 expect_status 1 back_up --backup --snapshot source "far:$tmp/c"
 says 'without --snapshot, --rotate, --mount and --crypto rsync may do'
 
+# Snapshots, as a daemon takes them.
+mkdir with-snapshots
+expect_status 0 by_rsync -b -s -r --hourly=2 source "far:$tmp/with-snapshots/latest"
+expect_status 0 by_rsync -b -s -r --hourly=2 source "far:$tmp/with-snapshots/latest"
+[ "$(snapshots with-snapshots | wc -l)" = 2 ] || fail "there are: $(ls -A with-snapshots)"
+[ "$(ls -A with-snapshots/.rsync-system-backup/complete)" = "$(snapshots with-snapshots)" ] || fail "not all are marked"
+same source "with-snapshots/$(snapshots with-snapshots | tail -n 1)"
+
 # Neither is there.
 mv path/rsync path/hidden
 expect_status 1 back_up source "far:$tmp/c"
