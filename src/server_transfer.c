@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-enum { SHOWN_MAX = 300, PARTING_US = 2000000, PARTING_NAP_S = 1 };
+enum { SHOWN_MAX = 300, TIMEOUT_S = 600, PARTING_US = 2000000, PARTING_NAP_S = 1 };
 
 /* ---- paths ---- */
 
@@ -96,9 +96,11 @@ static void tick(void *server)
 int server_open(struct server *s, struct server_talk *t, struct err *err)
 {
         const struct options *o = s->d.config->options;
+        /* Servers have been seen to wait for ever, for files that changed meanwhile. */
+        unsigned timeout_s = o->link.timeout_given ? o->link.timeout_s : TIMEOUT_S;
         int r;
 
-        t->arguments.timeout_s = o->link.timeout_s;
+        t->arguments.timeout_s = timeout_s;
         r = rsync_connection_open(&s->connection, o, &t->arguments, err);
         if (r < 0)
                 return r;
@@ -114,7 +116,7 @@ int server_open(struct server *s, struct server_talk *t, struct err *err)
         t->push = (struct rsync_push_config){ .in_fd = rsync_connection_fd(s->connection),
                                               .out_fd = rsync_connection_fd(s->connection),
                                               .peer = s->name,
-                                              .timeout_s = o->link.timeout_s,
+                                              .timeout_s = timeout_s,
                                               .rate = o->link.bwlimit,
                                               .hello = &t->hello,
                                               .compression_level = (int)o->link.compress_level,

@@ -9,6 +9,8 @@ Each speaks properly up to a point. The client ends by itself, with the status a
 without a crash and without much memory, and changes nothing. At last connections end behind every STEP-th byte of what a
 proper daemon says. RSB_HOSTILE_SHOW=1 tells what each came to.
 """
+import concurrent.futures
+import itertools
 import os
 import re
 import select
@@ -697,7 +699,13 @@ def reads_slowly(d):
 # ---- running them
 
 class Trial:
+    """One client and its daemon, in a directory of their own."""
+
+    count = itertools.count()
+
     def __init__(self, source, program, case, most=None, is_reset=False):
+        place = "trial-%d" % next(self.count)
+        os.mkdir(place)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.case, self.most, self.is_reset = case, most, is_reset
         self.error, self.sent = None, 0
@@ -705,10 +713,10 @@ class Trial:
         self.thread.start()
         port = self.listener.getsockname()[1]
         began = time.monotonic()
-        with open("hostile.out", "wb") as out, open("hostile.err", "wb") as err:
+        with open(place + "/out", "wb") as out, open(place + "/err", "wb") as err:
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", MEASURE, program, "--disable-notifications",
                                       "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module/to" % port],
-                                     stdout=out, stderr=err, start_new_session=True)
+                                     stdout=out, stderr=err, start_new_session=True, cwd=place)
         try:
             child.wait(case.most_s * SLOWNESS)
         except subprocess.TimeoutExpired:
@@ -720,10 +728,10 @@ class Trial:
             self.error = "a process is left"
         except ProcessLookupError:
             pass
-        with open("hostile.usage", encoding="ascii") as file:
+        with open(place + "/hostile.usage", encoding="ascii") as file:
             words = file.read().split()
         self.status, self.peak_kib = (int(words[0]), int(words[1])) if child.returncode == 0 else ("still running", 0)
-        self.said = b"".join(open(name, "rb").read() for name in ("hostile.out", "hostile.err")).decode(errors="surrogateescape")
+        self.said = b"".join(open(place + name, "rb").read() for name in ("/out", "/err")).decode(errors="surrogateescape")
         self.listener.close()
         self.thread.join(20)
 
@@ -779,13 +787,21 @@ def tell(name, trial, wrong):
         print(ascii(trial.said[-2000:]), flush=True)
 
 
+def together(one, them):
+    """Most of them wait most of the time."""
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        yield from pool.map(one, them)
+
+
 def cut(source, program, step):
     """A proper conversation that ends behind each byte."""
     failed, play = 0, cases["proper"].play
     whole = Trial(source, program, Case(play), most=1 << 40)
-    for most in range(0, whole.sent, step):
-        is_reset = most // step % 2 == 1
-        trial = Trial(source, program, Case(play), most, is_reset)
+
+    def one(most):
+        return most, most // step % 2 == 1, Trial(source, program, Case(play), most, most // step % 2 == 1)
+
+    for most, is_reset, trial in together(one, range(0, whole.sent, step)):
         wrong = trial.wrong((1,), "")
         if wrong or os.environ.get("RSB_HOSTILE_SHOW"):
             tell("%s after %d of %d bytes" % ("reset" if is_reset else "end", most, whole.sent), trial, wrong)
@@ -797,12 +813,10 @@ def main():
     if len(sys.argv) == 2:
         make_source(sys.argv[1])
         return 0
-    source, program, step = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    source, program, step = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
     selected, failed = os.environ.get("RSB_HOSTILE", "").split(), 0
-    for name in selected or cases:
-        if name == "cut":
-            continue
-        trial = Trial(source, program, cases[name])
+    names = [name for name in selected or cases if name != "cut"]
+    for name, trial in together(lambda name: (name, Trial(source, program, cases[name])), names):
         wrong = trial.wrong(cases[name].statuses)
         tell(name, trial, wrong)
         failed += wrong is not None

@@ -92,7 +92,7 @@ says ENOENT
         grep -i -e error -e failed -e closed -e broken || fail "the daemon is not content: $(cat "$tmp/plain.rsyncd.log")"
 
 for protocol in 30 31; do
-        rsyncd_options=(--protocol=$protocol)
+        rsyncd_options=("--protocol=$protocol")
         start_rsyncd "old$protocol"
         add_module m
         lists m/latest

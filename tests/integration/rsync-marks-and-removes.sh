@@ -52,11 +52,12 @@ changes_only() {
 }
 
 quoted() {
+        # shellcheck disable=SC2016
         printf '%s' "$1" | tr "\n" "\f" | LC_ALL=C sed 's/[][\\*?.+^$(){}|]/\\&/g'
 }
 
 marks_and_removes() {
-        local dir=$1 where=$2 name again
+        local dir=$1 where=$2 name
 
         rm -rf "$dir"
         mkdir -p "$dir"
@@ -65,7 +66,7 @@ marks_and_removes() {
         linked='\./latest/a/b/file|\./[^/]*/sub/linked'
 
         changes_only "$dir" '\.|\./\.rsync-system-backup(/complete(/first)?)?' mark "$where" first
-        [ -f "$dir/.rsync-system-backup/complete/first" ] && [ ! -s "$dir/.rsync-system-backup/complete/first" ] ||
+        [ "$(stat -c %F "$dir/.rsync-system-backup/complete/first")" = 'regular empty file' ] ||
                 fail "no mark"
         chmod 751 "$dir/.rsync-system-backup"
         chmod 710 "$dir/.rsync-system-backup/complete"
@@ -86,7 +87,9 @@ marks_and_removes() {
         changes_only "$dir" nothing unmark "$where" missing
         changes_only "$dir" nothing remove "$where" missing
         changes_only "$dir" '\./\.rsync-system-backup/complete(/first)?' mark "$where" first
-        [ -f "$dir/.rsync-system-backup/complete/first" ] && [ -f "$dir/.rsync-system-backup/else" ] || fail "too much is gone"
+        for left in complete/first else; do
+                [ -f "$dir/.rsync-system-backup/$left" ] || fail "too much is gone: $left"
+        done
 
         # Where there are no marks yet, the end of one makes none.
         rm -rf "$dir/.rsync-system-backup"
