@@ -19,7 +19,8 @@
  *      local_marks.c        which snapshots are whole, where a bare rsync daemon holds them
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
- *      destination_rsync.c  where an rsync serves; server_transfer.c, server_snapshots.c: its parts; password.c: of its user
+ *      destination_rsync.c  where an rsync serves; its parts: server_talk.c, server_transfer.c,
+ *                           server_snapshots.c; password.c: of its user
  *      rsync_connection.c   the ways to it
  *      patience.c           connecting again
  *      remote.c             the connection to the agent there; remote_news.c: what that tells

@@ -1,5 +1,5 @@
 /*
- * What the parts of a destination share that an rsync serves: destination_rsync.c, server_transfer.c,
+ * What the parts of a destination share that an rsync serves: destination_rsync.c, server_talk.c, server_transfer.c,
  * server_snapshots.c.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #include "rsync_connection.h"
 #include "transfer/rsync/rsync_arguments.h"
 #include "transfer/rsync/rsync_hello.h"
+#include "transfer/rsync/rsync_listing.h"
 #include "transfer/rsync/rsync_push.h"
 #include "transfer/rsync/rsync_spool.h"
 
@@ -40,7 +41,7 @@ static inline struct server *server_of(struct destination *d)
         return (struct server *)d;
 }
 
-/* ---- conversations: server_transfer.c ---- */
+/* ---- conversations: server_talk.c ---- */
 
 /* What one has in common with all others; the caller fills in what it is for. */
 struct server_talk {
@@ -48,6 +49,9 @@ struct server_talk {
         struct rsync_hello_config hello;
         struct rsync_push_config push;
 };
+
+/* The destination as the server takes it, with a slash at its end. malloc'd; NULL when memory is short. */
+char *server_destination(const struct server *s);
 
 /*
  * A path on the server as it takes it: that of the destination's parent with @below (NULL: none) in it, with a slash at
@@ -67,6 +71,12 @@ int server_persist(struct server *s, int (*step)(struct server *s, void *context
 
 /* An empty source would delete all that the server has. @fd: its root, borrowed. */
 int server_check_source(const struct server *s, int fd, struct err *err);
+
+/* What a directory of the server holds: see rsync_listing(), of which this is `take`. Return as that does. */
+typedef int server_take(void *context, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err);
+int server_list_directory(struct server *s, const char *path, server_take *take, void *context, struct err *err);
+
+/* ---- server_transfer.c ---- */
 
 int server_transfer(struct destination *d, struct err *err);
 

@@ -21,7 +21,6 @@
 #include "rotate/calendar.h"
 #include "rotate/names.h"
 #include "transfer/rsync/rsync_chore.h"
-#include "transfer/rsync/rsync_listing.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,53 +119,23 @@ static int take_name(void *inventory, const char *name, mode_t mode, uint64_t si
         return S_ISDIR(mode) ? note(inventory, name, MARK_IS_THERE, err) : 0;
 }
 
-struct list_step {
-        const char *path;
-        int (*take)(void *context, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err);
-        struct inventory *inventory;
-};
-
-static int list_once(struct server *s, void *step, struct err *err)
-{
-        const struct list_step *l = step;
-        struct server_talk talk = { .arguments.destination = l->path };
-        struct rsync_listing_config config;
-        int r;
-
-        rsync_listing_arguments(&talk.arguments);
-        r = server_open(s, &talk, err);
-        if (r < 0)
-                return r;
-        config = (struct rsync_listing_config){ .in_fd = talk.push.in_fd,
-                                                .out_fd = talk.push.out_fd,
-                                                .peer = s->name,
-                                                .timeout_s = talk.push.timeout_s,
-                                                .hello = &talk.hello,
-                                                .take = l->take,
-                                                .context = l->inventory };
-        return rsync_listing(&config, err);
-}
-
 /* Marks first: what is made meanwhile by others has none of our names. */
 static int take_inventory(struct server *s, struct inventory *ret, struct err *err)
 {
         _cleanup_(freep) char *marks = server_path(s, RSYNC_CHORE_MARKS), *parent = server_path(s, NULL);
-        struct list_step step = { .path = marks, .take = take_mark, .inventory = ret };
         int r;
 
         *ret = (struct inventory){ .latest = path_base(s->d.config->options->destination.path) };
         if (!marks || !parent)
                 return err_oom(err);
-        r = server_persist(s, list_once, &step, err);
+        r = server_list_directory(s, marks, take_mark, ret, err);
         ret->has_marks = r == 0;
         if (r == -ENOENT) {
                 err_drop(err, "there are no marks yet");
                 r = 0;
         }
-        step.path = parent;
-        step.take = take_name;
         if (r == 0)
-                r = server_persist(s, list_once, &step, err);
+                r = server_list_directory(s, parent, take_name, ret, err);
         return r;
 }
 
