@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "storage/lock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,10 +27,6 @@ static void tell_limits(const struct server *s)
                             ", so that rsync is used: a plain transfer, no snapshot is taken "
                             "and none removed; install " PROGRAM " there for these, or say --remote-command=rsync",
                             s->name);
-        else if (o->lacks_parent)
-                log_warning("%s: no snapshot can lie beside the destination, which is all there is: the transfer alone "
-                            "is done",
-                            s->name);
         else if (!o->actions_asked)
                 log_info("%s: %s takes transfers only: snapshots and rotation are to be done on the server", s->name,
                          s->is_daemon ? "an rsync daemon" : "rsync");
@@ -43,11 +40,20 @@ static int check_source(const struct server *s, struct err *err)
         return fd < 0 ? err_run(err, fd, "read the source directory", source) : server_check_source(s, fd, err);
 }
 
+/* Against other runs on this machine. */
+static int lock(struct server *s, struct err *err)
+{
+        s->machine_lock = lock_take_machine(s->parent, err);
+        return s->machine_lock < 0 && err->kind != ERR_NONE ? s->machine_lock : 0;
+}
+
 static int server_prepare(struct destination *d, struct err *err)
 {
         const struct options *o = d->config->options;
 
         d->transfers_only = !o->actions_asked;
+        if (!o->dry_run && lock(server_of(d), err) < 0)
+                return err->code;
         if (!o->backup)
                 return 0;
         tell_limits(server_of(d));
@@ -75,6 +81,7 @@ static struct destination *server_free(struct destination *d)
         struct server *s = server_of(d);
 
         rsync_connection_close(s->connection);
+        fd_close(s->machine_lock);
         rsync_spool_free(s->spool);
         if (s->has_password)
                 secret_deinit(&s->password);
@@ -124,6 +131,7 @@ int destination_rsync_new(struct destination **ret, const struct destination_con
         if (!s)
                 return err_oom(err);
         s->d = (struct destination){ .ops = &ops, .config = config };
+        s->machine_lock = -1;
         s->is_daemon = l->kind == LOCATION_DAEMON;
         s->patience.retries = config->options->link.retries;
         s->parent = name_parent(l);

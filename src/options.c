@@ -332,6 +332,24 @@ static int refuse_disk(const struct options *o, const char *option, struct err *
                          : err_hint(err, "for that, rsync-system-backup must run there: see --remote-command");
 }
 
+/* What the server would take for a pattern, or for another place than it says. */
+static int check_served_path(const struct options *o, struct err *err)
+{
+        const struct location *l = &o->destination;
+        char shown[SHOWN_MAX];
+
+        location_show(l, shown, sizeof(shown));
+        if (l->kind == LOCATION_DAEMON && strpbrk(l->path, "*?[\\"))
+                return err_usage(err, "'%s': an rsync daemon takes *, ?, [ and \\ in a path for patterns", shown);
+        for (const char *part = l->path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
+                size_t size = strcspn(part, "/");
+
+                if ((size == 1 && *part == '.' && l->path[1]) || (size == 2 && memcmp(part, "..", 2) == 0))
+                        return err_usage(err, "'%s': '.' and '..' are no part of a path where rsync serves", shown);
+        }
+        return 0;
+}
+
 /* Snapshots lie beside the destination, where a module may have nothing. */
 static bool has_parent(const struct location *l)
 {
@@ -372,6 +390,10 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
                             : flags[SETTINGS_SNAPSHOT] != SETTINGS_NO && !is_served;
         o->rotate =
                 asked ? flags[SETTINGS_ROTATE] == SETTINGS_YES : flags[SETTINGS_ROTATE] != SETTINGS_NO && !is_served;
+        /* What a client has just sent would be replaced by what is on the server. */
+        if (o->backup && o->destination_from_environment && o->daemon != OPTIONS_DAEMON_NONE)
+                return err_usage(err, "after an rsync daemon's transfer there is nothing to back up: give --snapshot, "
+                                      "--rotate or both alone");
         if (is_served && (o->snapshot || o->rotate))
                 return check_served(o, err);
         if (!o->backup && !o->snapshot && !o->rotate)
@@ -434,6 +456,8 @@ static int check_combinations(const struct options *o, struct err *err)
                 return err_hint(err,
                                 "HOST:DIR goes over SSH by itself; a daemon is HOST::MODULE or rsync://HOST/MODULE");
         }
+        if (options_rsync_serves(o) && check_served_path(o, err) < 0)
+                return err->code;
         if (options_rsync_serves(o) && (o->mount || o->crypto))
                 return refuse_disk(o, o->mount ? "--mount" : "--crypto", err);
         if (is_daemon && o->link.remote_command)

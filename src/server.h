@@ -26,6 +26,7 @@ struct server {
         char *parent;         /* of `latest`, as it is called */
         bool is_daemon;
         char name[SERVER_NAME_SIZE]; /* HOST::MODULE or HOST, for messages */
+        int machine_lock;            /* -1 */
         struct rsync_connection *connection;
         bool was_connected; /* once; then it is worth to connect again */
         uint64_t parted_us; /* when the last connection was closed: CLOCK_MONOTONIC, 0: never */
@@ -81,6 +82,10 @@ int server_list_directory(struct server *s, const char *path, server_take *take,
 int server_transfer(struct destination *d, struct err *err);
 
 /* ---- server_snapshots.c ---- */
+
+/* No snapshot is taken and none removed, although it was asked for: say so and why. The run is not all that was meant.
+ */
+void server_do_without(const struct server *s, const char *why);
 
 int server_snapshot(struct destination *d, struct err *err);
 int server_list(struct destination *d, struct destination_snapshots *ret, struct err *err);

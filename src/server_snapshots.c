@@ -28,6 +28,9 @@
 #include <time.h>
 
 #define BEGUN ".begun"
+/* Marks that are about no snapshot: not all that was there before has one yet; whose snapshots they are. */
+#define ADOPTING ".adopting"
+#define OF ".of."
 
 enum { MARK_SIZE = NAMES_SIZE + 300 };
 
@@ -46,6 +49,8 @@ struct inventory {
         struct found *items; /* malloc'd */
         size_t count, capacity;
         bool has_marks;     /* the directory of marks is there */
+        bool is_adopting;   /* what has no mark was made before there were any */
+        bool has_owner;     /* it is known that they are of `latest` */
         const char *latest; /* which is no snapshot */
 };
 
@@ -91,6 +96,19 @@ static int note(struct inventory *v, const char *name, unsigned mark, struct err
         return 0;
 }
 
+/* A parent serves one destination. */
+static int take_owner(struct inventory *v, const char *owner, struct err *err)
+{
+        char shown[MARK_SIZE];
+
+        v->has_owner = true;
+        if (str_equal(owner, v->latest))
+                return 0;
+        path_show(NULL, owner, shown, sizeof(shown));
+        err_runf(err, -EEXIST, "the snapshots that lie beside the destination are of another one, '%s'", shown);
+        return err_hint(err, "a directory of its own for each destination");
+}
+
 /* "NAME", "NAME.incomplete", "NAME.begun" */
 static int take_mark(void *inventory, const char *mark, mode_t mode, uint64_t size, int64_t mtime, struct err *err)
 {
@@ -98,9 +116,16 @@ static int take_mark(void *inventory, const char *mark, mode_t mode, uint64_t si
                 const char *ending;
                 unsigned mark;
         } endings[] = { { LOCAL_MARKS_INCOMPLETE, MARK_INCOMPLETE }, { BEGUN, MARK_BEGUN } };
+        struct inventory *v = inventory;
         size_t length = strlen(mark);
 
         (void)mode, (void)size, (void)mtime;
+        if (str_equal(mark, ADOPTING)) {
+                v->is_adopting = true;
+                return 0;
+        }
+        if (str_starts(mark, OF))
+                return take_owner(v, mark + strlen(OF), err);
         for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
                 _cleanup_(freep) char *name = NULL;
                 size_t ending = strlen(endings[i].ending);
@@ -136,6 +161,10 @@ static int take_inventory(struct server *s, struct inventory *ret, struct err *e
         }
         if (r == 0)
                 r = server_list_directory(s, parent, take_name, ret, err);
+        if (r == -ENOENT) {
+                err_drop(err, "nothing is there yet");
+                r = 0;
+        }
         return r;
 }
 
@@ -177,8 +206,8 @@ static int remove_tree(struct server *s, const struct found *f, struct err *err)
         return r == 0 && f->marks & MARK_BEGUN ? do_chore(s, RSYNC_CHORE_UNMARK, f->name, BEGUN, err) : r;
 }
 
-/* One that others made, or that was cut off. */
-static int settle(struct server *s, const struct found *f, struct err *err)
+/* One that was made before there were marks, or that was cut off. */
+static int settle(struct server *s, const struct inventory *v, const struct found *f, struct err *err)
 {
         const unsigned done = MARK_COMPLETE | MARK_INCOMPLETE;
 
@@ -188,15 +217,30 @@ static int settle(struct server *s, const struct found *f, struct err *err)
                 log_info("%s: removing what is left of the snapshot '%s', which was not completed", s->name, f->name);
                 return remove_tree(s, f, err);
         }
-        return f->marks == MARK_IS_THERE ? do_chore(s, RSYNC_CHORE_MARK, f->name, "", err) : 0;
+        return v->is_adopting && f->marks == MARK_IS_THERE ? do_chore(s, RSYNC_CHORE_MARK, f->name, "", err) : 0;
 }
 
-static int settle_all(struct server *s, const struct inventory *v, struct err *err)
+/* Before the first mark, which makes nothing of all that has none. */
+static int begin_marks(struct server *s, struct inventory *v, struct err *err)
 {
         int r = 0;
 
+        if (!v->has_marks && v->count > 0) {
+                log_info("%s: marking the snapshots that are there already", s->name);
+                r = do_chore(s, RSYNC_CHORE_MARK, ADOPTING, "", err);
+                v->is_adopting = r == 0;
+        }
+        return r == 0 && !v->has_owner ? do_chore(s, RSYNC_CHORE_MARK, OF, v->latest, err) : r;
+}
+
+static int settle_all(struct server *s, struct inventory *v, struct err *err)
+{
+        int r = begin_marks(s, v, err);
+
         for (size_t i = 0; i < v->count && r == 0; i++)
-                r = settle(s, &v->items[i], err);
+                r = settle(s, v, &v->items[i], err);
+        if (r == 0 && v->is_adopting)
+                r = do_chore(s, RSYNC_CHORE_UNMARK, ADOPTING, "", err);
         s->marks_are_settled = r == 0;
         return r;
 }
@@ -281,9 +325,10 @@ static int make(struct server *s, const char *name, struct err *err)
         progress_begin(s->d.config->progress, PROGRESS_SNAPSHOT, report_get(report, REPORT_ENTRIES));
         r = make_tree(s, name, &m, err);
         progress_end(s->d.config->progress);
+        if (r == 0 && m.is_partial)
+                report_mark_partial(report);
         if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_MARK, name,
-                             m.is_partial || report_is_partial(report) ? LOCAL_MARKS_INCOMPLETE : "", err);
+                r = do_chore(s, RSYNC_CHORE_MARK, name, report_is_partial(report) ? LOCAL_MARKS_INCOMPLETE : "", err);
         if (r == 0)
                 r = do_chore(s, RSYNC_CHORE_UNMARK, name, BEGUN, err);
         if (r < 0)
@@ -292,13 +337,23 @@ static int make(struct server *s, const char *name, struct err *err)
         return 0;
 }
 
-/* What the server does not let us do is no failure of the transfer; it is told, and there is no snapshot. */
+void server_do_without(const struct server *s, const char *why)
+{
+        log_warning("%s: %s; the transfer alone is done, and no snapshot is taken", s->name, why);
+        report_mark_partial(s->d.config->report);
+}
+
+/* What the server does not let us do is no failure of the transfer. */
 static int do_without(struct server *s, struct err *err)
 {
+        char why[ERR_TEXT_MAX];
+        size_t prefix = strlen(s->name) + 2;
+
         if (err->code != -ENOTSUP)
                 return err->code;
-        log_warning("%s; no snapshot is taken", err->text);
+        snprintf(why, sizeof(why), "%s", strlen(err->text) > prefix ? err->text + prefix : err->text);
         err_drop(err, "the transfer alone is done");
+        server_do_without(s, why);
         s->d.transfers_only = true;
         return 0;
 }
@@ -369,7 +424,6 @@ int server_list(struct destination *d, struct destination_snapshots *ret, struct
         return r;
 }
 
-/* The first mark makes nothing of all that have none: they must have theirs before. */
 static int settle_before(struct server *s, struct err *err)
 {
         _cleanup_(inventory_deinit) struct inventory v = { .items = NULL };

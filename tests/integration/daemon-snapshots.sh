@@ -37,7 +37,7 @@ first=$(snapshots "$dir")
 same "$source" "$dir/latest"
 is_exact "$first"
 [ -f "$marks/$first" ] || fail "it has no mark"
-[ "$(ls -A "$marks")" = "$first" ] || fail "there is more than its mark: $(ls -A "$marks")"
+[ "$(ls "$marks")" = "$first" ] || fail "there is more than its mark: $(ls "$marks")"
 frozen "$dir"
 
 # Another one; the source is not read again for it, which shows in what is opened there.
@@ -57,19 +57,27 @@ second=$(snapshots "$dir" | tail -n 1)
 same "$dir/latest" "$dir/$second"
 frozen "$dir"
 
-# What a run that was cut off left is no snapshot, and goes; what others made before is adopted.
-mkdir -p "$dir/2001-01-01 00:00:00/half" "$dir/2002-01-01 00:00:00/whole"
+# What a run that was cut off left is no snapshot, and goes; what others made is left alone, but counts if it was there
+# before there were marks.
+mkdir -p "$dir/2001-01-01 00:00:00/half" "$dir/2003-01-01 00:00:00"
 touch "$marks/2001-01-01 00:00:00.begun"
 expect_status 0 back_up -v
+[ -d "$dir/2003-01-01 00:00:00" ] || fail "what is no snapshot was removed"
 says "removing what is left of the snapshot '2001-01-01 00:00:00'"
 [ ! -e "$dir/2001-01-01 00:00:00" ] || fail "half a snapshot is left"
+rmdir "$dir/2003-01-01 00:00:00"
+second=$(snapshots "$dir" | tail -n 1)
+rm -r "$marks"
+mkdir -p "$dir/2002-01-01 00:00:00/whole"
+expect_status 0 back_up -v
+says 'marking the snapshots that are there already'
 grep -qx 'removed  2002-01-01 00:00:00' "$tmp/out" || fail "what was adopted is not rotated"
 grep -qx "removed  $second" "$tmp/out" || fail "the second one is not rotated"
 for left in "$dir/$second" "$marks/$second"; do
         [ ! -e "$left" ] || fail "the second one is left"
 done
 [ "$(snapshots "$dir" | wc -l)" = 2 ] || fail "there are: $(snapshots "$dir")"
-[ "$(ls -A "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls -A "$marks")"
+[ "$(ls "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls "$marks")"
 frozen "$dir" --gone-ok
 
 # A local reader goes by the marks.
@@ -113,12 +121,37 @@ same "$source" "$dir/latest"
 same "$dir/latest" "$dir/$(snapshots "$dir" | tail -n 1)"
 [ "$(ls "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls "$marks")"
 
+# Another run at the same time; another destination beside this one.
+"$RSB" --disable-notifications --bwlimit=1K -b -s -r --hourly=2 "$source" "$url/latest" >"$tmp/first.out" 2>&1 &
+pid=$!
+sleep 0.5
+expect_status 1 run_backup -b -s -r --hourly=2 "$source" "$url/latest"
+says "another run"
+kill "$pid"
+wait "$pid" || true
+expect_status 1 run_backup -b -s -r "$source" "$url/other"
+says "of another one, 'latest'"
+# The directory above `latest`, one that is no destination, and what is no plain path.
+before=$(find "$modules/m" | sort)
+mkdir "$modules/m/precious"
+touch "$modules/m/precious/file"
+expect_status 1 run_backup -b "$source" "$url"
+says "is it the directory above 'latest'?"
+expect_status 1 run_backup -b "$source" "rsync://$rsyncd_address:$port/m/precious"
+says 'is not empty and was never a destination'
+for path in 'm/lap*/latest' 'm/[l]aptop/latest' 'm/laptop/../laptop' 'm/laptop/.'; do
+        expect_status 2 run_backup -b "$source" "rsync://$rsyncd_address:$port/$path"
+done
+rm -r "$modules/m/precious"
+diff <(find "$modules/m" | grep -v '/other' | sort) <(echo "$before" | grep -v '/other') || fail "something has changed"
+
 # The top of a module has nothing beside it.
-expect_status 0 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/m/"
+add_module top 'munge symlinks = no'
+expect_status 23 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/top/"
 says 'no snapshot can lie beside the destination'
 # A daemon that permits no links.
 add_module narrow 'munge symlinks = no' 'refuse options = link-dest'
-expect_status 0 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/narrow/latest"
+expect_status 23 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/narrow/latest"
 says 'no snapshot is taken'
 [ -z "$(snapshots "$modules/narrow")" ] || fail "there is a snapshot"
 same "$source" "$modules/narrow/latest"

@@ -26,6 +26,7 @@ static const struct reason {
         const char *hint;
 } known[] = {
         { "module is read only", -EROFS, "the module needs 'read only = false' in the server's rsyncd.conf" },
+        { "module is write only", -ENOTSUP, "snapshots need 'write only = false' in the server's rsyncd.conf" },
         { "No space left on device", -ENOSPC, "the server's disk is full" },
         { "Disk quota exceeded", -EDQUOT, "the quota of the module's user is used up on the server" },
         { "configured to refuse", -ENOTSUP,
