@@ -341,6 +341,9 @@ static int check_served_path(const struct options *o, struct err *err)
         location_show(l, shown, sizeof(shown));
         if (l->kind == LOCATION_DAEMON && strpbrk(l->path, "*?[\\"))
                 return err_usage(err, "'%s': an rsync daemon takes *, ?, [ and \\ in a path for patterns", shown);
+        /* What lies beside it has to be known. */
+        if (l->kind != LOCATION_DAEMON && !o->snapshot && !o->rotate)
+                return 0;
         for (const char *part = l->path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
                 size_t size = strcspn(part, "/");
 

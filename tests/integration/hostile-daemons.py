@@ -715,7 +715,7 @@ class Trial:
         began = time.monotonic()
         with open(place + "/out", "wb") as out, open(place + "/err", "wb") as err:
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", MEASURE, program, "--disable-notifications",
-                                      "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module/to" % port],
+                                      "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module" % port],
                                      stdout=out, stderr=err, start_new_session=True, cwd=place)
         try:
             child.wait(case.most_s * SLOWNESS)

@@ -148,7 +148,7 @@ mkdir with-snapshots
 expect_status 0 by_rsync -b -s -r --hourly=2 source "far:$tmp/with-snapshots/latest"
 expect_status 0 by_rsync -b -s -r --hourly=2 source "far:$tmp/with-snapshots/latest"
 [ "$(snapshots with-snapshots | wc -l)" = 2 ] || fail "there are: $(ls -A with-snapshots)"
-[ "$(ls -A with-snapshots/.rsync-system-backup/complete)" = "$(snapshots with-snapshots)" ] || fail "not all are marked"
+[ "$(ls with-snapshots/.rsync-system-backup/complete)" = "$(snapshots with-snapshots)" ] || fail "not all are marked"
 same source "with-snapshots/$(snapshots with-snapshots | tail -n 1)"
 
 # Neither is there.
