@@ -7,6 +7,7 @@
 #include "transfer/rsync/rsync_decoder.h"
 #include "transfer/rsync/rsync_number.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 

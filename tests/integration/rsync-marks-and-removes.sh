@@ -101,7 +101,7 @@ start_rsyncd plain
 add_module m
 names=("${usual[@]}")
 for protocol in 30 31; do
-        options=(-P $protocol)
+        options=(-P "$protocol")
         marks_and_removes "$modules/m/dir" m/dir
 done
 options=(-t 20 -z)
