@@ -16,8 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { PIECE = 256 * 1024 };
-
 int rsync_file_init(struct rsync_push *p)
 {
         struct rsync_file *f = &p->file;
@@ -25,7 +23,7 @@ int rsync_file_init(struct rsync_push *p)
         f->fd = f->dir_fd = -1;
         f->token = rsync_token_new(p->talk.session.compression, p->config->compression_level);
         f->digest = rsync_digest_new(p->talk.session.checksum);
-        return f->token && f->digest && buf_reserve(&f->piece, PIECE) == 0 ? 0 : -ENOMEM;
+        return f->token && f->digest ? 0 : -ENOMEM;
 }
 
 /* ---- finding it ---- */
@@ -223,8 +221,7 @@ int rsync_file_begin(struct rsync_push *p, const struct rsync_request *q, const 
                 return send_nothing(p, q->number, err);
         r = open_file(p, path, err);
         if (r == SOURCE_VANISHED) {
-                report_vanished(p->config->report, NULL, path);
-                p->io_error |= RSYNC_IO_VANISHED;
+                rsync_push_vanish(p, NULL, path);
                 return send_nothing(p, q->number, err);
         }
         if (r < 0 && err->kind == ERR_ITEM) {
@@ -280,14 +277,16 @@ int rsync_file_step(struct rsync_push *p, struct err *err)
 {
         struct rsync_file *f = &p->file;
         uint64_t left = f->entry.size - f->at;
-        size_t want = left < PIECE ? (size_t)left : PIECE;
-        ssize_t n = want > 0 ? fd_pread_full(f->fd, f->piece.data, want, (off_t)f->at) : 0;
+        size_t room;
+        void *data = rsync_match_room(f->match, &room);
+        size_t want = left < room ? (size_t)left : room;
+        ssize_t n = want > 0 ? fd_pread_full(f->fd, data, want, (off_t)f->at) : 0;
 
         if (n < 0)
                 return fail(p, (int)n, err);
         if (n > 0) {
-                rsync_digest_add(f->digest, f->piece.data, (size_t)n);
-                if (rsync_match_feed(f->match, f->piece.data, (size_t)n) < 0)
+                rsync_digest_add(f->digest, data, (size_t)n);
+                if (rsync_match_filled(f->match, (size_t)n) < 0)
                         return err_oom(err);
                 f->at += (uint64_t)n;
                 report_add(p->config->report, REPORT_COPIED_BYTES, (uint64_t)n);
@@ -304,7 +303,6 @@ void rsync_file_deinit(struct rsync_push *p)
         rsync_token_free(f->token);
         rsync_digest_free(f->digest);
         buf_deinit(&f->sums);
-        buf_deinit(&f->piece);
         buf_deinit(&f->path);
         free(f->lost);
 }

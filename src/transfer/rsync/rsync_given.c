@@ -42,7 +42,7 @@ static int step(struct rsync_push *p, struct err *err)
         int32_t before;
         int r = rsync_send_begin(p, &before, err);
 
-        assert(!(p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL));
+        assert(!rsync_push_is_incremental(p));
         for (size_t i = 0; i < p->config->given_count && r == 0; i++)
                 r = send_one(p, i, before, err);
         p->is_told = true;

@@ -136,7 +136,7 @@ struct rsync_file {
         struct entry entry; /* as it was before it was read */
         uint64_t at;
         bool is_broken; /* could not be read to its end */
-        struct buf sums, piece;
+        struct buf sums;
         struct rsync_match *match;
         struct rsync_token *token;
         struct rsync_digest *digest;
@@ -191,3 +191,11 @@ struct rsync_push {
 
 /* An entry could not be read. */
 void rsync_push_lose(struct rsync_push *p, struct err *err);
+/* It is not there any more. @directory may be NULL, see report_vanished(). */
+void rsync_push_vanish(struct rsync_push *p, const char *directory, const char *name);
+
+/* Do lists come one by one? */
+static inline bool rsync_push_is_incremental(const struct rsync_push *p)
+{
+        return p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL;
+}

@@ -31,6 +31,12 @@ void rsync_push_lose(struct rsync_push *p, struct err *err)
         report_item(p->config->report, err);
 }
 
+void rsync_push_vanish(struct rsync_push *p, const char *directory, const char *name)
+{
+        p->io_error |= RSYNC_IO_VANISHED;
+        report_vanished(p->config->report, directory, name);
+}
+
 /* ---- what it says ---- */
 
 /* A directory has a NUL behind its path. */
@@ -118,7 +124,7 @@ static int wait(struct rsync_push *p, struct err *err)
 static int step(struct rsync_push *p, struct err *err)
 {
         /* With one list alone the server asks for nothing before it is there. */
-        bool is_alone = !(p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL);
+        bool is_alone = !rsync_push_is_incremental(p);
         int r;
 
         if (p->file.fd >= 0)
@@ -189,7 +195,7 @@ static int begin(struct rsync_push *p, struct err *err)
         p->dry_run = a->dry_run;
         p->in_index = p->out_index = RSYNC_INDEX_FRESH;
         p->encoder = rsync_encoder_new(session);
-        p->lists = rsync_lists_new(session->compat & RSYNC_COMPAT_INCREMENTAL);
+        p->lists = rsync_lists_new(rsync_push_is_incremental(p));
         if (!p->encoder || !p->lists || rsync_file_init(p) < 0)
                 return err_oom(err);
         if (a->bare)

@@ -4,11 +4,6 @@
 
 #include <errno.h>
 
-static bool is_incremental(const struct rsync_push *p)
-{
-        return p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL;
-}
-
 /* All that is in a list, and its end. */
 static int replay_list(struct rsync_push *p, struct err *err)
 {
@@ -40,7 +35,7 @@ static int step(struct rsync_push *p, struct err *err)
         p->replay.has_begun = true;
         if (r <= 0)
                 return r;
-        p->is_told = !is_incremental(p);
+        p->is_told = !rsync_push_is_incremental(p);
         return replay_list(p, err);
 }
 

@@ -227,10 +227,8 @@ static int answer_item(struct rsync_push *p, const struct rsync_request *q, bool
                 return r;
         if (r < 0)
                 rsync_push_lose(p, err);
-        if (r == SOURCE_VANISHED) {
-                report_vanished(p->config->report, NULL, buf_text(&p->item_path));
-                p->io_error |= RSYNC_IO_VANISHED;
-        }
+        if (r == SOURCE_VANISHED)
+                rsync_push_vanish(p, NULL, buf_text(&p->item_path));
         if (r == 0 && is_imagined)
                 report_add(p->config->report, REPORT_COPIED_BYTES, e.size);
         return rsync_request_echo(p, q, r == 0 ? &e : NULL, err);
@@ -276,10 +274,10 @@ static int on_done(struct rsync_push *p, struct err *err)
 {
         int r = 0;
 
-        if (!p->is_told && !(p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL))
+        if (!p->is_told && !rsync_push_is_incremental(p))
                 return refuse(p, "ended what has not begun", err);
         if (p->dones == 0) {
-                r = p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
+                r = rsync_push_is_incremental(p) ? rsync_lists_done(p->lists) : RSYNC_LISTS_END;
                 if (r < 0)
                         return refuse(p, "ended a list that there is not", err);
                 p->dones = r == RSYNC_LISTS_END;

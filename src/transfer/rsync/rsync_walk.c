@@ -15,11 +15,6 @@
 
 #include <errno.h>
 
-static bool is_incremental(const struct rsync_push *p)
-{
-        return p->talk.session.compat & RSYNC_COMPAT_INCREMENTAL;
-}
-
 /* The path as the source has it: "" for the root. */
 static const char *here(const struct rsync_walk *w)
 {
@@ -77,8 +72,7 @@ static int put_below(struct rsync_push *p, const struct entry *e, struct err *er
 static int settle(struct rsync_push *p, int r, const char *name, struct err *err)
 {
         if (r == SOURCE_VANISHED) {
-                report_vanished(p->config->report, here(&p->walk), name);
-                p->io_error |= RSYNC_IO_VANISHED;
+                rsync_push_vanish(p, here(&p->walk), name);
                 return 0;
         }
         if (r == 0)
@@ -197,7 +191,7 @@ static int read_directories(struct rsync_push *p, struct source_dir *d, struct f
         if (l->count > 1)
                 qsort(l->items, l->count, sizeof(*l->items), compare_found);
         for (size_t i = 0; i < l->count && r == 0; i++) {
-                if (is_incremental(p))
+                if (rsync_push_is_incremental(p))
                         r = put_found(p, d, &l->items[i], err);
                 else if (add_child(&p->walk, &l->items[i]) < 0)
                         r = err_oom(err);
@@ -242,8 +236,7 @@ static int open_here(struct rsync_push *p, struct entry *e, struct err *err)
         int r = fd < 0 ? fd : entry_stat_fd(e, fd);
 
         if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) {
-                report_vanished(p->config->report, here(&p->walk), "");
-                p->io_error |= RSYNC_IO_VANISHED;
+                rsync_push_vanish(p, here(&p->walk), "");
                 return r;
         }
         if (r < 0) {
@@ -298,7 +291,7 @@ static int begin(struct rsync_push *p, struct err *err)
                 r = put(p, &e, ".", RSYNC_ENTRY_TOP, &p->walk.parent, err);
         if (r == 0)
                 return err_runf(err, -EINVAL, "the metadata of the source directory cannot be sent");
-        if (r > 0 && !is_incremental(p))
+        if (r > 0 && !rsync_push_is_incremental(p))
                 r = push_frame(&p->walk) < 0 ? err_oom(err) : 1;
         return r < 0 ? r : read_content(p, root, e.dev, err);
 }
@@ -376,10 +369,10 @@ static int step(struct rsync_push *p, struct err *err)
         int r;
 
         if (p->walk.has_begun)
-                return is_incremental(p) ? step_incremental(p, err) : step_alone(p, err);
+                return rsync_push_is_incremental(p) ? step_incremental(p, err) : step_alone(p, err);
         p->walk.has_begun = true;
         r = begin(p, err);
-        return r == 0 && is_incremental(p) ? rsync_send_end(p, err) : r;
+        return r == 0 && rsync_push_is_incremental(p) ? rsync_send_end(p, err) : r;
 }
 
 static void deinit(struct rsync_push *p)
