@@ -41,6 +41,10 @@ struct destination_snapshots {
 };
 
 void destination_snapshots_deinit(struct destination_snapshots *list);
+/* Add a copy of @s, its name too. Return 0 or -ENOMEM. */
+int destination_snapshots_add(struct destination_snapshots *list, const struct destination_snapshot *s);
+/* The one that a dry run would have made, as this run's own: it takes part in what it would do next. */
+int destination_snapshots_imagine(struct destination_snapshots *list, const char *name);
 
 enum {
         DESTINATION_ABSENT = 1, /* the disk is not plugged in and that is no failure, which has been logged */
@@ -85,7 +89,7 @@ DEFINE_FREEP(struct destination, destination_free)
 /* A directory on another machine, by way of the agent there (agent.h). */
 int destination_agent_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
-/* A directory that an rsync serves, which takes transfers only: a daemon, or one that is run over SSH. */
+/* A directory that an rsync serves: a daemon, or one that is run over SSH. */
 int destination_rsync_new(struct destination **ret, const struct destination_config *config, struct err *err);
 
 /* A directory on this machine. */

@@ -231,23 +231,6 @@ static int local_prepare(struct destination *d, struct err *err)
 
 /* ---- snapshots that exist ---- */
 
-/* The snapshot that a dry run would have made takes part in what it would do next. */
-static int add_imagined(struct destination_snapshots *list, const char *name, struct err *err)
-{
-        struct destination_snapshot s = { .complete = true, .own = true };
-        struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
-
-        if (items)
-                list->items = items;
-        s.name = items && names_parse(name, &s.time) ? strdup(name) : NULL;
-        if (!s.name) {
-                destination_snapshots_deinit(list);
-                return err_oom(err);
-        }
-        items[list->count++] = s;
-        return 0;
-}
-
 static int local_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
 {
         struct local *l = local_of(d);
@@ -258,8 +241,10 @@ static int local_list(struct destination *d, struct destination_snapshots *ret, 
                 ret->now = INT64_MAX;
         for (size_t i = 0; r == 0 && i < ret->count; i++)
                 ret->items[i].own = str_equal(ret->items[i].name, d->made);
-        if (r == 0 && l->d.config->options->dry_run && d->made[0])
-                r = add_imagined(ret, d->made, err);
+        if (r == 0 && l->d.config->options->dry_run && d->made[0] && destination_snapshots_imagine(ret, d->made) < 0) {
+                destination_snapshots_deinit(ret);
+                r = err_oom(err);
+        }
         return r;
 }
 

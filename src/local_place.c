@@ -270,14 +270,6 @@ int local_place_create(struct local_place *p, bool with_latest, struct err *err)
 
 /* ---- what lies there ---- */
 
-void destination_snapshots_deinit(struct destination_snapshots *list)
-{
-        for (size_t i = 0; i < list->count; i++)
-                free(list->items[i].name);
-        free(list->items);
-        *list = (struct destination_snapshots){ .items = NULL };
-}
-
 static bool is_directory(const struct local_place *p, const char *name)
 {
         struct entry e;
@@ -296,19 +288,6 @@ static int read_parent(const struct local_place *p, struct listing *ret, struct 
         return r < 0 ? err_run(err, r, "read directory", p->parent) : 0;
 }
 
-static int add_snapshot(struct destination_snapshots *list, const char *name, int64_t time, bool complete)
-{
-        struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
-        char *copy = items ? strdup(name) : NULL;
-
-        if (items)
-                list->items = items;
-        if (!copy)
-                return -ENOMEM;
-        items[list->count++] = (struct destination_snapshot){ .name = copy, .time = time, .complete = complete };
-        return 0;
-}
-
 int local_place_snapshots(const struct local_place *p, struct destination_snapshots *ret, struct err *err)
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
@@ -321,6 +300,7 @@ int local_place_snapshots(const struct local_place *p, struct destination_snapsh
                 r = err_run_at(err, marks, "read directory", p->parent, STATE_DIRECTORY "/" LOCAL_MARKS);
         for (size_t i = 0; i < names.count && r == 0; i++) {
                 const char *name = names.names[i]->name;
+                struct destination_snapshot s;
                 enum local_mark mark;
                 int64_t time;
 
@@ -329,8 +309,11 @@ int local_place_snapshots(const struct local_place *p, struct destination_snapsh
                 mark = local_marks_look(marks, name);
                 if (mark == LOCAL_MARK_MISSING)
                         continue;
-                if (add_snapshot(ret, name, time, mark == LOCAL_MARK_COMPLETE && state_is_complete(&p->state, name)) <
-                    0)
+                s = (struct destination_snapshot){ .name = (char *)name,
+                                                   .time = time,
+                                                   .complete = mark == LOCAL_MARK_COMPLETE &&
+                                                               state_is_complete(&p->state, name) };
+                if (destination_snapshots_add(ret, &s) < 0)
                         r = err_oom(err);
         }
         if (r < 0)

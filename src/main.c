@@ -9,7 +9,7 @@
  *      location.c           SOURCE and DESTINATION expressions
  *      superuser.c          the privileges that a backup of a system needs
  *      run.c                the steps of a run in order, and their undoing
- *      destination.h        the seam: what a run may ask of any destination
+ *      destination.h        the seam: what a run may ask of any destination; destination.c: lists of snapshots
  *      origin.c             the source, open for one transfer
  *      destination_local.c  a directory on this machine
  *      local_transfer.c     its jobs: from a source here; local_receive.c: from one elsewhere; local_snapshot.c

@@ -17,7 +17,6 @@
 #include "transfer/rsync/rsync_spool.h"
 
 struct err;
-struct origin;
 
 enum { SERVER_NAME_SIZE = 300 };
 

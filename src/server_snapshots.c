@@ -6,7 +6,7 @@
  *      NAME.begun     ->     NAME/ is made     ->     NAME, or NAME.incomplete     ->     NAME.begun goes
  *
  * What has begun and has no other mark is what a run that was cut off has left: the next one removes it. What has no
- * mark at all was made by others, before there were marks, and gets one.
+ * mark at all is no snapshot, but for those that are there before the first mark: they get one.
  */
 #include "server.h"
 
@@ -385,37 +385,23 @@ static bool is_snapshot(const struct inventory *v, const struct found *f)
         return f->marks & MARK_IS_THERE && (!v->has_marks || f->marks & (MARK_COMPLETE | MARK_INCOMPLETE));
 }
 
-static int add(struct destination_snapshots *list, const char *name, int64_t time, bool complete, bool own)
-{
-        struct destination_snapshot *items = reallocarray(list->items, list->count + 1, sizeof(*items));
-        char *copy = items ? strdup(name) : NULL;
-
-        if (items)
-                list->items = items;
-        if (!copy)
-                return -ENOMEM;
-        items[list->count++] =
-                (struct destination_snapshot){ .name = copy, .time = time, .complete = complete, .own = own };
-        return 0;
-}
-
 int server_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
 {
         _cleanup_(inventory_deinit) struct inventory v = { .items = NULL };
         int r = take_inventory(server_of(d), &v, err);
-        int64_t time_made;
 
         *ret = (struct destination_snapshots){ .items = NULL };
         for (size_t i = 0; i < v.count && r == 0; i++) {
                 const struct found *f = &v.items[i];
+                struct destination_snapshot one = { .name = f->name,
+                                                    .time = f->time,
+                                                    .complete = !(f->marks & MARK_INCOMPLETE),
+                                                    .own = str_equal(f->name, d->made) };
 
-                if (is_snapshot(&v, f) &&
-                    add(ret, f->name, f->time, !(f->marks & MARK_INCOMPLETE), str_equal(f->name, d->made)) < 0)
+                if (is_snapshot(&v, f) && destination_snapshots_add(ret, &one) < 0)
                         r = err_oom(err);
         }
-        /* The snapshot that a dry run would have made takes part in what it would do next. */
-        if (r == 0 && d->config->options->dry_run && names_parse(d->made, &time_made) &&
-            add(ret, d->made, time_made, true, true) < 0)
+        if (r == 0 && d->config->options->dry_run && d->made[0] && destination_snapshots_imagine(ret, d->made) < 0)
                 r = err_oom(err);
         if (r < 0)
                 destination_snapshots_deinit(ret);
