@@ -77,7 +77,8 @@ def small_files(b, daemon, source, destination):
     def first(call):
         def cost(i):
             name = ("theirs" if call == b.rsync else "ours") + str(i)
-            took, sent = call("first backup", top + ("/" if call == b.rsync else ""), daemon.url + name + "/")
+            os.mkdir(f"{destination.mount}/{name}")
+            took, sent = call("first backup", top + ("/" if call == b.rsync else ""), f"{daemon.url}{name}/latest/")
             began = time.monotonic()
             pairs.sync(destination.mount)
             return took + time.monotonic() - began, sent
@@ -85,8 +86,17 @@ def small_files(b, daemon, source, destination):
 
     pairs.row("first backup", b.options.rounds, first(b.rsync), first(b.ours))
     pairs.row("unchanged", b.options.rounds,
-              lambda i: b.rsync("unchanged", "--delete", top + "/", daemon.url + "theirs0/"),
-              lambda i: b.ours("unchanged", top, daemon.url + "ours0/"))
+              lambda i: b.rsync("unchanged", "--delete", top + "/", daemon.url + "theirs0/latest/"),
+              lambda i: b.ours("unchanged", top, daemon.url + "ours0/latest/"))
+
+    def theirs(i):
+        """What one would do by hand: a transfer, and another one into a new directory."""
+        latest = b.rsync("with a snapshot", "--delete", top + "/", daemon.url + "theirs0/latest/")
+        snapshot = b.rsync("with a snapshot", "--link-dest=../latest", top + "/", f"{daemon.url}theirs0/snapshot{i}/")
+        return tuple(map(sum, zip(latest, snapshot)))
+
+    pairs.row("unchanged, and a snapshot", b.options.rounds, theirs,
+              lambda i: b.ours("with a snapshot", "--backup", "--snapshot", top, daemon.url + "ours0/latest/"))
 
 
 def large_file(b, daemon, source):
@@ -94,7 +104,7 @@ def large_file(b, daemon, source):
     os.mkdir(top)
     pairs.random_file(top + "/file", size)
     b.rsync("image", top + "/", daemon.url + "theirs/")
-    b.rsync("image", top + "/", daemon.url + "ours/")
+    b.ours("image", top, daemon.url + "ours/")
     changed = {"round": -1}
 
     def change(i):
