@@ -12,6 +12,7 @@
 #include "transfer/channel.h"
 #include "transfer/message.h"
 #include "transfer/pack.h"
+#include "transfer/request.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -131,6 +132,14 @@ void agent_news_line(void *news, const struct report_line *line)
                 r = put_path(&b, line);
         if (r == 0)
                 add(news, MESSAGE_CHANGE, &b);
+}
+
+void agent_news_item(void *news, const struct err *item, bool remains)
+{
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+
+        if (request_put_item(&b, item, remains) == 0)
+                add(news, MESSAGE_ITEM, &b);
 }
 
 void agent_news_step(void *news, int step, uint64_t expected)

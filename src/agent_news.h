@@ -20,6 +20,7 @@ DEFINE_FREEP(struct agent_news, agent_news_free)
 /* From any thread; @news is a struct agent_news: for log_divert(), struct report_config, struct progress_listener. */
 void agent_news_log(void *news, enum log_level level, const char *text);
 void agent_news_line(void *news, const struct report_line *line);
+void agent_news_item(void *news, const struct err *item, bool remains);
 void agent_news_step(void *news, int step, uint64_t expected);
 
 /*

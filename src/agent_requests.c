@@ -29,6 +29,7 @@ static int make_destination(struct agent *a, unsigned flags, struct err *err)
 {
         const struct report_config report = { .list_changes = flags & REQUEST_LIST_CHANGES,
                                               .take_line = agent_news_line,
+                                              .take_item = agent_news_item,
                                               .context = a->news };
         int r = report_new(&a->report, &report, err);
 

@@ -27,6 +27,7 @@
  *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
  *      local_fence.c        what an agent is kept to
  *      rotation.c           which snapshots go
+ *      outcome.c            what the run came to; summary.c: for people
  *      progress.c           the live line
  *      ioclass.c            the I/O class
  *

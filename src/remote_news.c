@@ -25,6 +25,19 @@ static int take_log(const struct remote_news *n, struct unpack *u, struct err *e
         return 1;
 }
 
+static int take_item(const struct remote_news *n, const struct wire_message *m, struct err *err)
+{
+        ERR_LOCAL(item);
+        bool remains;
+        int r = request_get_item(m, &item, &remains, err);
+
+        if (r < 0)
+                return r;
+        err_context(&item, n->host);
+        report_hear_item(n->report, &item, remains);
+        return 1;
+}
+
 static int take_change(const struct remote_news *n, struct unpack *u, struct err *err)
 {
         enum { DIRECTORY = 1, REASONS_TEXT = 2 };
@@ -80,6 +93,8 @@ int remote_news_take(struct remote_news *n, const struct wire_message *m, struct
         switch (m->type) {
         case MESSAGE_LOG:
                 return take_log(n, &u, err);
+        case MESSAGE_ITEM:
+                return take_item(n, m, err);
         case MESSAGE_CHANGE:
                 return take_change(n, &u, err);
         case MESSAGE_COUNT:

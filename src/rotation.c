@@ -11,6 +11,7 @@
 #include "destination.h"
 #include "ioclass.h"
 #include "options.h"
+#include "outcome.h"
 #include "rotate/scheme.h"
 #include "rotate/schemefile.h"
 
@@ -87,34 +88,32 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
         return r;
 }
 
-static int act(struct destination *d, const struct options *o, struct report *report, const struct scheme_item *items,
-               size_t count, struct rotation_result *ret, struct err *err)
+/* Tell, and do it unless it is preserved. */
+static int carry_out(struct destination *d, const struct scheme_item *item, struct outcome *outcome,
+                     struct report *report, struct err *err)
 {
+        enum outcome_fate fate = OUTCOME_PRESERVED;
+        char verdict[SCHEME_VERDICT_SIZE];
         int r = 0;
 
-        for (size_t i = 0; i < count && r == 0; i++) {
-                char verdict[SCHEME_VERDICT_SIZE];
-
-                scheme_verdict(items[i].reasons, verdict);
-                log_debug("snapshot %s %s", items[i].name, verdict);
-                if (items[i].reasons & 1U << SCHEME_FUTURE)
-                        log_warning(
-                                "snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
-                                items[i].name);
-                if (items[i].reasons != 0) {
-                        report_change_for(report, REPORT_VERB_KEPT, items[i].name, strchr(verdict, ' ') + 1);
-                        ret->preserved++;
-                        continue;
-                }
-                r = remove_one(d, o, report, items[i].name, err);
-                ret->removed += r == 0;
-                r = r == REMAINS ? 0 : r;
+        scheme_verdict(item->reasons, verdict);
+        log_debug("snapshot %s %s", item->name, verdict);
+        if (item->reasons & 1U << SCHEME_FUTURE)
+                log_warning("snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
+                            item->name);
+        if (item->reasons != 0) {
+                report_change_for(report, REPORT_VERB_KEPT, item->name, strchr(verdict, ' ') + 1);
+        } else {
+                r = remove_one(d, outcome->options, report, item->name, err);
+                fate = r == 0 ? OUTCOME_REMOVED : OUTCOME_REMAINS;
         }
-        return r;
+        if (r < 0)
+                return r;
+        return outcome_judge(outcome, item->name, item->reasons, fate) < 0 ? err_oom(err) : 0;
 }
 
-static int rotate(struct destination *d, const struct options *o, struct report *report, const struct schemefile *file,
-                  struct rotation_result *ret, struct err *err)
+static int rotate(struct destination *d, struct outcome *outcome, struct report *report, const struct schemefile *file,
+                  struct err *err)
 {
         struct destination_snapshots list;
         struct scheme_item *items = NULL;
@@ -124,9 +123,10 @@ static int rotate(struct destination *d, const struct options *o, struct report 
                 return r;
         r = mark(file, &list, &items, err);
         if (r == 0) {
-                int before = ioclass_lower(o->ionice);
+                int before = ioclass_lower(outcome->options->ionice);
 
-                r = act(d, o, report, items, list.count, ret, err);
+                for (size_t i = 0; i < list.count && r == 0; i++)
+                        r = carry_out(d, &items[i], outcome, report, err);
                 ioclass_restore(before);
                 free(items);
         }
@@ -134,23 +134,23 @@ static int rotate(struct destination *d, const struct options *o, struct report 
         return r;
 }
 
-int rotation_run(struct destination *d, const struct options *o, struct report *report, struct rotation_result *ret,
-                 struct err *err)
+int rotation_run(struct destination *d, struct outcome *outcome, struct report *report, struct err *err)
 {
         struct schemefile file;
-        int r = load(&file, d, o, err);
+        int r = load(&file, d, outcome->options, err);
 
-        *ret = (struct rotation_result){ .refused = r == 0 && file.refusal };
         /* It was right when rotation_check() looked. By now the run has touched something, which no wrong usage does.
          */
         if (r < 0 && err->kind == ERR_USAGE)
                 err->kind = ERR_RUN;
         if (r < 0)
                 return r;
-        if (file.refusal)
+        if (file.refusal) {
                 log_warning("nothing is rotated: %s", file.refusal);
-        else
-                r = rotate(d, o, report, &file, ret, err);
+                r = ROTATION_REFUSED;
+        } else {
+                r = rotate(d, outcome, report, &file, err);
+        }
         schemefile_deinit(&file);
         return r;
 }

@@ -6,16 +6,18 @@
 struct destination;
 struct err;
 struct options;
+struct outcome;
 struct report;
 
-struct rotation_result {
-        size_t preserved, removed;
-        bool refused; /* the files of rotate-backups ask for what is not done here: nothing was looked at */
+enum {
+        ROTATION_REFUSED = 1 /* the files of rotate-backups ask for what is not done here: nothing was looked at */
 };
 
-/* In a dry run nothing is removed. Return 0 or a negative errno with @err filled. */
-int rotation_run(struct destination *d, const struct options *o, struct report *report, struct rotation_result *ret,
-                 struct err *err);
+/*
+ * By the options of @outcome, which learns what became of each snapshot. In a dry run nothing is removed. Return 0,
+ * ROTATION_REFUSED, or a negative errno with @err filled.
+ */
+int rotation_run(struct destination *d, struct outcome *outcome, struct report *report, struct err *err);
 
 /* Is the scheme one that can be used? Asked before anything is touched. @parent may be NULL. */
 int rotation_check(const struct destination *d, const struct options *o, struct err *err);

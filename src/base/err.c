@@ -12,8 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { PATH_SHOWN_MAX = 640 };
-
 static int fill(struct err *err, enum err_kind kind, int code)
 {
         assert(code < 0);
@@ -21,13 +19,15 @@ static int fill(struct err *err, enum err_kind kind, int code)
         err->kind = kind;
         err->code = code;
         err->text[0] = err->hint[0] = '\0';
+        err->path_at = err->path_size = 0;
         return code;
 }
 
 static int describe(struct err *err, enum err_kind kind, int code, const char *operation, const char *directory,
                     const char *name)
 {
-        char shown[PATH_SHOWN_MAX];
+        char shown[ERR_PATH_MAX];
+        int at;
 
         fill(err, kind, code);
         if (!directory && !name) {
@@ -35,7 +35,11 @@ static int describe(struct err *err, enum err_kind kind, int code, const char *o
                 return code;
         }
         path_show(directory, name, shown, sizeof(shown));
-        snprintf(err->text, sizeof(err->text), "cannot %s '%s': %s", operation, shown, strerror(-code));
+        at = snprintf(err->text, sizeof(err->text), "cannot %s '", operation);
+        assert(at > 0 && at + sizeof(shown) < sizeof(err->text));
+        err->path_at = (unsigned short)at;
+        err->path_size = (unsigned short)strlen(shown);
+        snprintf(err->text + at, sizeof(err->text) - (size_t)at, "%s': %s", shown, strerror(-code));
         return code;
 }
 
@@ -128,6 +132,7 @@ int err_hint(struct err *err, const char *format, ...)
 
 int err_context(struct err *err, const char *context)
 {
+        size_t size = strlen(context) + 2;
         char text[ERR_TEXT_MAX];
 
         assert(err->kind != ERR_NONE);
@@ -135,6 +140,10 @@ int err_context(struct err *err, const char *context)
         /* Truncation is harmless here: the text is for people and stays terminated. */
         if (snprintf(err->text, sizeof(err->text), "%s: %s", context, text) < 0)
                 memcpy(err->text, text, sizeof(text));
+        if (err->path_at + size + err->path_size < sizeof(err->text))
+                err->path_at = (unsigned short)(err->path_at + size);
+        else
+                err->path_at = err->path_size = 0;
         return err->code;
 }
 
@@ -158,6 +167,16 @@ void err_clear(struct err *err)
         err->kind = ERR_NONE;
         err->code = 0;
         err->text[0] = err->hint[0] = '\0';
+        err->path_at = err->path_size = 0;
+}
+
+const char *err_path(const struct err *err, char out[ERR_PATH_MAX])
+{
+        size_t size = size_min(err->path_size, ERR_PATH_MAX - 1);
+
+        memcpy(out, err->text + err->path_at, size);
+        out[size] = '\0';
+        return out;
 }
 
 void err_check(struct err *err)

@@ -24,6 +24,8 @@ struct err {
         int code;                /* negative errno */
         char text[ERR_TEXT_MAX]; /* one line: what was attempted, on what, why it failed */
         char hint[ERR_HINT_MAX]; /* what can be done about it, or empty */
+        /* Where in the text the path stands that it is about, as it is shown; size 0: about none. */
+        unsigned short path_at, path_size;
 };
 
 /* Fill with "cannot OPERATION 'PATH': reason". @path may be NULL. Return @code, which is a negative errno. */
@@ -87,6 +89,11 @@ static inline int err_negative(int code)
 void err_drop(struct err *err, const char *why);
 
 void err_clear(struct err *err);
+
+enum { ERR_PATH_MAX = 641 };
+
+/* The path that @err is about, as it is shown, or "". Returns @out. */
+const char *err_path(const struct err *err, char out[ERR_PATH_MAX]);
 
 /* Aborts in debug builds when @err is filled: an error was lost. */
 void err_check(struct err *err);

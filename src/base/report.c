@@ -37,8 +37,11 @@ struct report {
         atomic_uint_least64_t own[NUMBERS], other[NUMBERS]; /* other: what another process has told */
         atomic_bool failed;
         atomic_int failure_status;
-        pthread_mutex_t lock; /* guards lacks */
+        char failure[ERR_TEXT_MAX + ERR_HINT_MAX + 2];
+        pthread_mutex_t lock; /* guards lacks and kept */
         struct lack lacks[REPORT_LACKS];
+        struct report_item *kept;
+        size_t kept_count;
 };
 
 int report_new(struct report **ret, const struct report_config *config, struct err *err)
@@ -53,10 +56,22 @@ int report_new(struct report **ret, const struct report_config *config, struct e
         return 0;
 }
 
+static void forget(struct report *r)
+{
+        for (size_t i = 0; i < r->kept_count; i++) {
+                free(r->kept[i].path);
+                free(r->kept[i].text);
+        }
+        r->kept_count = 0;
+}
+
 struct report *report_free(struct report *r)
 {
-        if (r)
-                pthread_mutex_destroy(&r->lock);
+        if (!r)
+                return NULL;
+        forget(r);
+        free(r->kept);
+        pthread_mutex_destroy(&r->lock);
         free(r);
         return NULL;
 }
@@ -93,22 +108,62 @@ void report_restart(struct report *r)
         pthread_mutex_lock(&r->lock);
         for (size_t i = 0; i < REPORT_LACKS; i++)
                 r->lacks[i].count = 0;
+        forget(r);
         pthread_mutex_unlock(&r->lock);
 }
 
-static void warn(const struct report *r, struct err *err)
+/* What memory is short for is logged at least. */
+static void keep(struct report *r, const struct err *err, bool remains)
 {
-        if (r->config.is_imagined)
+        struct report_item item = { .code = err->code, .remains = remains };
+        char path[ERR_PATH_MAX];
+
+        pthread_mutex_lock(&r->lock);
+        if (!r->kept)
+                r->kept = calloc(r->config.keep_items, sizeof(*r->kept));
+        if (r->kept && r->kept_count < r->config.keep_items) {
+                item.path = strdup(err_path(err, path));
+                item.text = strdup(err->text);
+                if (item.path && item.text) {
+                        r->kept[r->kept_count++] = item;
+                } else {
+                        free(item.path);
+                        free(item.text);
+                }
+        }
+        pthread_mutex_unlock(&r->lock);
+}
+
+void report_hear_item(struct report *r, struct err *err, bool remains)
+{
+        if (r->config.keep_items > 0)
+                keep(r, err, remains);
+        log_err(LOG_LEVEL_WARNING, err);
+}
+
+static void tell_item(struct report *r, struct err *err, bool remains)
+{
+        if (r->config.is_imagined) {
                 err_drop(err, "what is imagined is not told");
-        else
-                log_err(LOG_LEVEL_WARNING, err);
+        } else if (r->config.take_item) {
+                r->config.take_item(r->config.context, err, remains);
+                err_drop(err, "told elsewhere");
+        } else {
+                report_hear_item(r, err, remains);
+        }
+}
+
+size_t report_kept(const struct report *r, const struct report_item **ret)
+{
+        *ret = r->kept;
+        return r->kept_count;
 }
 
 void report_item(struct report *r, struct err *err)
 {
         add(r, ITEMS, 1);
         report_mark_partial(r);
-        warn(r, err);
+        tell_item(r, err, false);
 }
 
 uint64_t report_items(const struct report *r)
@@ -119,7 +174,7 @@ uint64_t report_items(const struct report *r)
 void report_remains(struct report *r, struct err *err)
 {
         add(r, REMAINS, 1);
-        warn(r, err);
+        tell_item(r, err, true);
 }
 
 uint64_t report_remains_count(const struct report *r)
@@ -269,10 +324,17 @@ void report_failure(struct report *r, struct err *err)
 {
         atomic_store(&r->failed, true);
         atomic_store(&r->failure_status, err->kind == ERR_USAGE ? STATUS_USAGE : 1);
+        if (!r->failure[0])
+                snprintf(r->failure, sizeof(r->failure), "%s%s%s", err->text, err->hint[0] ? "; " : "", err->hint);
         if (err->code == -ECANCELED && stop_requested())
                 log_err(LOG_LEVEL_WARNING, err);
         else
                 log_err(LOG_LEVEL_ERROR, err);
+}
+
+const char *report_failure_text(const struct report *r)
+{
+        return r->failure;
 }
 
 void report_mark_partial(struct report *r)

@@ -81,8 +81,13 @@ struct report_config {
         bool list_reasons; /* and why */
         bool is_imagined;  /* what happens is counted, and told to nobody */
 
-        /* Where the lines go instead of standard output; called from any thread. NULL: they are printed. */
+        size_t keep_items; /* so many of the entries that are lost, or remain, are kept for report_kept() */
+
+        /* Where lines go instead of standard output, and errors of entries instead of the log; called from any thread.
+         * NULL: they are printed, and logged.
+         */
         void (*take_line)(void *context, const struct report_line *line);
+        void (*take_item)(void *context, const struct err *item, bool remains);
         void *context;
 };
 
@@ -110,6 +115,20 @@ uint64_t report_items(const struct report *r);
 void report_remains(struct report *r, struct err *err);
 uint64_t report_remains_count(const struct report *r);
 
+/* One of either that another process has counted, and tells: log and keep it, empty @err. */
+void report_hear_item(struct report *r, struct err *err, bool remains);
+
+/* What report_config.keep_items kept. */
+struct report_item {
+        char *path; /* as it is shown, or "" */
+        char *text; /* with the path in it */
+        int code;   /* negative errno */
+        bool remains;
+};
+
+/* Those of this run so far, the first ones, borrowed until the next call that reports one. Return how many. */
+size_t report_kept(const struct report *r, const struct report_item **ret);
+
 /* A file that went away while the run went on: normal, counted, not an error. @directory is NULL or "" for the root. */
 void report_vanished(struct report *r, const char *directory, const char *name);
 uint64_t report_vanished_count(const struct report *r);
@@ -134,6 +153,8 @@ bool report_lists_changes(const struct report *r);
 
 /* The run as a whole failed, in kind ERR_RUN or ERR_USAGE (an ERR_ITEM counts as ERR_RUN): log and empty @err. */
 void report_failure(struct report *r, struct err *err);
+/* What report_failure() was told first, hint included, in one line; "" when nothing was. Borrowed. */
+const char *report_failure_text(const struct report *r);
 
 /* Another run's transfer that is known to be incomplete counts as this run's own. */
 void report_mark_partial(struct report *r);

@@ -33,6 +33,7 @@ enum message_type {
         MESSAGE_STAGE = 22,
         MESSAGE_LIMITS = 23,
         MESSAGE_SNAPSHOTS = 24,
+        MESSAGE_ITEM = 25,
         /* from the sender */
         MESSAGE_DIRECTORY = 32,
         MESSAGE_TREES = 33,

@@ -154,7 +154,9 @@ int request_put_error(struct buf *b, const struct err *e)
 
         r = r < 0 ? r : pack_varint(b, (uint64_t)-e->code);
         r = r < 0 ? r : pack_text(b, e->text);
-        return r < 0 ? r : pack_text(b, e->hint);
+        r = r < 0 ? r : pack_text(b, e->hint);
+        r = r < 0 ? r : pack_varint(b, e->path_at);
+        return r < 0 ? r : pack_varint(b, e->path_size);
 }
 
 static void copy_text(char *out, size_t size, const void *data, size_t length)
@@ -169,20 +171,45 @@ static void copy_text(char *out, size_t size, const void *data, size_t length)
         }
 }
 
-int request_get_error(const struct wire_message *m, struct err *said, struct err *err)
+static int get_error(struct unpack u, const char *what, struct err *said, struct err *err)
 {
-        struct unpack u = unpack_begin(m->data, m->size);
         unsigned kind = unpack_u8(&u);
         unsigned code = (unsigned)unpack_varint(&u, ERRNO_MAX);
         size_t text_size, hint_size;
         const void *text = unpack_bytes(&u, ERR_TEXT_MAX, &text_size);
         const void *hint = unpack_bytes(&u, ERR_HINT_MAX, &hint_size);
+        uint64_t path_at = unpack_varint(&u, ERR_TEXT_MAX), path_size = unpack_varint(&u, ERR_PATH_MAX - 1);
 
-        if (!unpack_end(&u) || kind < ERR_ITEM || kind > ERR_USAGE || code == 0)
-                return request_refuse("ERROR", err);
+        if (!unpack_end(&u) || kind < ERR_ITEM || kind > ERR_USAGE || code == 0 || path_at + path_size > text_size)
+                return request_refuse(what, err);
         said->kind = (enum err_kind)kind;
         said->code = -(int)code;
         copy_text(said->text, sizeof(said->text), text, text_size);
         copy_text(said->hint, sizeof(said->hint), hint, hint_size);
+        said->path_at = (unsigned short)path_at;
+        said->path_size = (unsigned short)path_size;
         return 0;
+}
+
+int request_get_error(const struct wire_message *m, struct err *said, struct err *err)
+{
+        return get_error(unpack_begin(m->data, m->size), "ERROR", said, err);
+}
+
+int request_put_item(struct buf *b, const struct err *e, bool remains)
+{
+        int r = pack_u8(b, remains);
+
+        return r < 0 ? r : request_put_error(b, e);
+}
+
+int request_get_item(const struct wire_message *m, struct err *said, bool *ret_remains, struct err *err)
+{
+        struct unpack u = unpack_begin(m->data, m->size);
+        unsigned remains = unpack_u8(&u);
+
+        if (u.broken || remains > 1)
+                return request_refuse("ITEM", err);
+        *ret_remains = remains;
+        return get_error(u, "ITEM", said, err);
 }

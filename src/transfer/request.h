@@ -87,5 +87,12 @@ int request_put_error(struct buf *b, const struct err *e);
 /* Fill @said with what the peer says, all control characters replaced. Return 0 or -EPROTO with @err filled instead. */
 int request_get_error(const struct wire_message *m, struct err *said, struct err *err);
 
+/*
+ * An entry that is lost, or that remains: told beside the answers, and counted by COUNT. Is it one of the latter?
+ * Return 0 or a negative errno, -ENOMEM or -EPROTO.
+ */
+int request_put_item(struct buf *b, const struct err *e, bool remains);
+int request_get_item(const struct wire_message *m, struct err *said, bool *ret_remains, struct err *err);
+
 /* For others who take messages apart: the message @name (what it is called) makes no sense. */
 int request_refuse(const char *name, struct err *err);

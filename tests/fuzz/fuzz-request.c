@@ -65,7 +65,10 @@ static void try_error(struct wire_message m)
 {
         struct err err = { .kind = ERR_NONE }, said = { .kind = ERR_NONE };
 
-        if (request_get_error(&m, &said, &err) == 0 && (said.kind == ERR_NONE || strlen(said.text) >= ERR_TEXT_MAX))
+        char path[ERR_PATH_MAX];
+
+        if (request_get_error(&m, &said, &err) == 0 && (said.kind == ERR_NONE || strlen(said.text) >= ERR_TEXT_MAX ||
+                                                        strlen(err_path(&said, path)) > strlen(said.text)))
                 abort();
 }
 

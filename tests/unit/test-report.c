@@ -59,6 +59,80 @@ START_TEST(what_both_have_counts)
 }
 END_TEST
 
+/* The first ones, whoever met them, in the order in which they came. */
+START_TEST(lost_entries_are_kept)
+{
+        const struct report_config config = { .keep_items = 2 };
+        _cleanup_(report_freep) struct report *r = new_report(&config);
+        const struct report_item *kept;
+        struct err err = { .kind = ERR_NONE };
+        unsigned lines = 0;
+
+        log_divert(drop_line, &lines, LOG_LEVEL_DEBUG);
+        err_item_at(&err, -EIO, "read", "a\tb", "c");
+        err_hint(&err, "buy a disk");
+        report_item(r, &err);
+        err_item(&err, -EBUSY, "read", "d");
+        err_context(&err, "nas");
+        report_hear_item(r, &err, true);
+        err_item(&err, -EIO, "read", "e");
+        report_item(r, &err);
+        ck_assert_uint_eq(lines, 3);
+        ck_assert_uint_eq(report_items(r), 2);
+        ck_assert_uint_eq(report_kept(r, &kept), 2);
+        ck_assert_str_eq(kept[0].path, "a\\tb/c");
+        ck_assert_str_eq(kept[0].text, "cannot read 'a\\tb/c': Input/output error");
+        ck_assert_int_eq(kept[0].code, -EIO);
+        ck_assert(!kept[0].remains);
+        ck_assert_str_eq(kept[1].path, "d");
+        ck_assert(kept[1].remains);
+        report_restart(r);
+        ck_assert_uint_eq(report_kept(r, &kept), 0);
+}
+END_TEST
+
+static void take_item(void *context, const struct err *item, bool remains)
+{
+        struct err *ret = context;
+
+        ck_assert(!remains);
+        *ret = *item;
+}
+
+START_TEST(an_agent_tells_its_lost_entries)
+{
+        struct err told = { .kind = ERR_NONE }, err = { .kind = ERR_NONE };
+        const struct report_config config = { .keep_items = 9, .take_item = take_item, .context = &told };
+        _cleanup_(report_freep) struct report *r = new_report(&config);
+        const struct report_item *kept;
+
+        err_item(&err, -EIO, "read", "x");
+        report_item(r, &err);
+        ck_assert_int_eq(told.code, -EIO);
+        ck_assert_int_eq(err.kind, ERR_NONE);
+        ck_assert_uint_eq(report_items(r), 1);
+        ck_assert_uint_eq(report_kept(r, &kept), 0);
+}
+END_TEST
+
+START_TEST(the_first_failure_is_the_reason)
+{
+        const struct report_config config = { .keep_items = 1 };
+        _cleanup_(report_freep) struct report *r = new_report(&config);
+        struct err err = { .kind = ERR_NONE };
+        unsigned lines = 0;
+
+        log_divert(drop_line, &lines, LOG_LEVEL_DEBUG);
+        ck_assert_str_eq(report_failure_text(r), "");
+        err_run(&err, -EIO, "read", "x");
+        err_hint(&err, "buy a disk");
+        report_failure(r, &err);
+        err_run(&err, -EBUSY, "unmount", "/mnt");
+        report_failure(r, &err);
+        ck_assert_str_eq(report_failure_text(r), "cannot read 'x': Input/output error; buy a disk");
+}
+END_TEST
+
 START_TEST(numbers_that_do_not_exist_are_known)
 {
         ck_assert(report_number_exists(0));
@@ -123,6 +197,9 @@ int main(void)
         int failed;
 
         tcase_add_test(all, what_both_have_counts);
+        tcase_add_test(all, lost_entries_are_kept);
+        tcase_add_test(all, an_agent_tells_its_lost_entries);
+        tcase_add_test(all, the_first_failure_is_the_reason);
         tcase_add_test(all, numbers_that_do_not_exist_are_known);
         tcase_add_test(all, changes_go_where_they_are_wanted);
         tcase_add_test(all, we_may_ask_ourselves_to_stop);

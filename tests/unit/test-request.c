@@ -168,6 +168,7 @@ START_TEST(an_error_is_the_same_on_both_sides)
 {
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };
         struct err e = { .kind = ERR_NONE }, f = { .kind = ERR_NONE }, err = { .kind = ERR_NONE };
+        char shown[ERR_PATH_MAX];
         struct wire_message m;
 
         err_item(&e, -ENOSPC, "write", "fi\x1ble");
@@ -179,16 +180,18 @@ START_TEST(an_error_is_the_same_on_both_sides)
         ck_assert_int_eq(f.kind, ERR_ITEM);
         ck_assert_str_eq(f.text, e.text);
         ck_assert_str_eq(f.hint, "remove?something");
+        ck_assert_str_eq(err_path(&f, shown), "fi\\033le");
 }
 END_TEST
 
 START_TEST(an_error_that_is_none_is_refused)
 {
-        static const unsigned char cases[][5] = {
-                { 0, 5, 1, 'x', 0 }, /* of no kind */
-                { 4, 5, 1, 'x', 0 }, /* of one that does not exist */
-                { 2, 0, 1, 'x', 0 }, /* success */
-                { 2, 5, 9, 'x', 0 }, /* cut off */
+        static const unsigned char cases[][7] = {
+                { 0, 5, 1, 'x', 0, 0, 0 }, /* of no kind */
+                { 4, 5, 1, 'x', 0, 0, 0 }, /* of one that does not exist */
+                { 2, 0, 1, 'x', 0, 0, 0 }, /* success */
+                { 2, 5, 9, 'x', 0, 0, 0 }, /* cut off */
+                { 2, 5, 1, 'x', 0, 1, 1 }, /* about a path behind the text */
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

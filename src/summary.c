@@ -1,0 +1,117 @@
+/* Numbers of the report and of the outcome, put into the handful of lines that a good night leaves in a log. */
+#include "summary.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "options.h"
+#include "outcome.h"
+#include "progress.h"
+
+#include <stdio.h>
+
+/* "3 new, 1 deleted": what there was of each. */
+static void describe_changes(const struct report *report, struct buf *text)
+{
+        static const struct {
+                enum report_count count;
+                const char *name;
+        } kinds[] = {
+                { REPORT_NEW, "new" },       { REPORT_CHANGED, "changed" }, { REPORT_METADATA, "metadata only" },
+                { REPORT_LINKED, "linked" }, { REPORT_DELETED, "deleted" },
+        };
+        char number[PROGRESS_TEXT_SIZE];
+        uint64_t n;
+
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+                n = report_get(report, kinds[i].count);
+                if (n > 0)
+                        (void)buf_printf(text, "%s%s %s", text->size ? ", " : "", progress_count(n, number),
+                                         kinds[i].name);
+        }
+        if (text->size == 0)
+                (void)buf_puts(text, "none");
+        n = report_vanished_count(report);
+        if (n > 0)
+                (void)buf_printf(text, "; %s vanished meanwhile", progress_count(n, number));
+        n = report_unsteady_count(report);
+        if (n > 0)
+                (void)buf_printf(text, "; %s kept changing", progress_count(n, number));
+}
+
+void summary_transfer(const struct outcome *o)
+{
+        _cleanup_(buf_deinit) struct buf changes = { .data = NULL };
+        char entries[PROGRESS_TEXT_SIZE], size[PROGRESS_TEXT_SIZE], copied[PROGRESS_TEXT_SIZE],
+                time[PROGRESS_TEXT_SIZE];
+
+        describe_changes(o->report, &changes);
+        log_info("transfer: %s entries, %s; %s %s in %s",
+                 progress_count(report_get(o->report, REPORT_ENTRIES), entries),
+                 progress_bytes(report_get(o->report, REPORT_BYTES), size),
+                 progress_bytes(report_get(o->report, REPORT_COPIED_BYTES), copied),
+                 o->options->dry_run ? "to be copied, found out" : "copied",
+                 progress_duration(o->seconds[OUTCOME_TRANSFER], time));
+        log_info("changes: %s", buf_text(&changes));
+}
+
+/* Those that the filesystem makes are not counted. */
+void summary_snapshot(const struct outcome *o)
+{
+        uint64_t entries = report_get(o->report, REPORT_SNAPSHOT);
+        char count[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE];
+
+        progress_duration(o->seconds[OUTCOME_SNAPSHOT], time);
+        if (entries > 0)
+                log_info("snapshot: '%s', %s entries in %s", o->snapshot, progress_count(entries, count), time);
+        else
+                log_info("snapshot: '%s', by the filesystem, in %s", o->snapshot, time);
+}
+
+void summary_rotation(const struct outcome *o)
+{
+        char time[PROGRESS_TEXT_SIZE], removed[PROGRESS_TEXT_SIZE], preserved[PROGRESS_TEXT_SIZE];
+        size_t gone = outcome_count(o, OUTCOME_REMOVED);
+
+        log_info("rotation: %s %s %s, %s preserved in %s", progress_count(gone, removed),
+                 gone == 1 ? "snapshot" : "snapshots", o->options->dry_run ? "would be removed" : "removed",
+                 progress_count(outcome_count(o, OUTCOME_PRESERVED), preserved),
+                 progress_duration(o->seconds[OUTCOME_ROTATION], time));
+}
+
+enum { ENTRIES_TEXT_SIZE = PROGRESS_TEXT_SIZE + 16 };
+
+/* "1 entry", "1,234 entries". */
+static const char *count_entries(uint64_t n, char out[ENTRIES_TEXT_SIZE])
+{
+        char number[PROGRESS_TEXT_SIZE];
+
+        snprintf(out, ENTRIES_TEXT_SIZE, "%s %s", progress_count(n, number), n == 1 ? "entry" : "entries");
+        return out;
+}
+
+/* The last line of a run. */
+void summary_end(const struct outcome *o)
+{
+        const char *what = o->options->dry_run ? "dry run" : o->options->backup ? "backup" : "run";
+        char time[PROGRESS_TEXT_SIZE], items[ENTRIES_TEXT_SIZE];
+
+        progress_duration(o->duration_s, time);
+        if (stop_signal() != 0)
+                log_error("%s ended by signal %s after %s", what, sigabbrev_np(stop_signal()), time);
+        else if (report_has_failed(o->report))
+                log_error("%s failed after %s", what, time);
+        else if (o->is_skipped)
+                log_info("nothing was done");
+        else if (report_items(o->report) > 0)
+                log_warning("%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
+                            count_entries(report_items(o->report), items));
+        else if (report_is_partial(o->report))
+                log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
+        else if (report_remains_count(o->report) > 0)
+                log_warning("%s complete in %s, but %s could not be removed", what, time,
+                            count_entries(report_remains_count(o->report), items));
+        else
+                log_info("%s complete in %s", what, time);
+}
