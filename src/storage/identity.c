@@ -1,5 +1,5 @@
 /*
- * The machine's memory is a text file `disks` with lines "UUID PATH", the path as it is but for newlines, which make a
+ * What the machine remembers is a text file `disks` with lines "UUID PATH", the path as it is but for newlines, which make a
  * line that matches nothing. It is small, and rewritten as a whole when a disk is new.
  */
 #include "storage/identity.h"
@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/path.h"
+#include "storage/remembered.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ struct uuid_request {
 };
 #define GET_FILESYSTEM_UUID _IOR(0x15, 0, struct uuid_request)
 
-enum { MEMORY_SIZE_MAX = 1024 * 1024 };
+static const char file_name[] = "disks";
 
 static bool first_line(const char *path, char ret[IDENTITY_SIZE])
 {
@@ -156,67 +156,14 @@ void identity_filesystem(int fd, char ret[IDENTITY_SIZE])
 
 /* ---- the machine's memory ---- */
 
-static char *memory_path(void)
-{
-        const char *directory = getenv("STATE_DIRECTORY"), *home = getenv("HOME"), *state = getenv("XDG_STATE_HOME");
-        _cleanup_(buf_deinit) struct buf path = { .data = NULL };
-        int r;
-
-        /* Of several, as systemd.exec(5) lists them, the first. */
-        if (directory && *directory == '/')
-                r = buf_append(&path, directory, strcspn(directory, ":"));
-        else if (geteuid() == 0)
-                r = buf_puts(&path, "/var/lib/rsync-system-backup");
-        else if (state && *state == '/')
-                r = buf_printf(&path, "%s/rsync-system-backup", state);
-        else if (home && *home == '/')
-                r = buf_printf(&path, "%s/.local/state/rsync-system-backup", home);
-        else
-                return NULL;
-        return r < 0 ? NULL : buf_take(&path);
-}
-
-/* Make @path and what is missing above it, as the XDG base directory specification wants them: 0700. */
-static int make_directories(const char *path)
-{
-        _cleanup_(freep) char *parent = NULL;
-
-        if (mkdir(path, 0700) == 0 || errno == EEXIST)
-                return 0;
-        if (errno != ENOENT)
-                return -errno;
-        parent = path_parent(path);
-        if (!parent || make_directories(parent) < 0)
-                return -ENOENT;
-        return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
-}
-
-static int read_memory(int dirfd, struct buf *ret)
-{
-        _cleanup_(fd_closep) int fd = fd_open_file_at(dirfd, "disks");
-        ssize_t n;
-
-        if (fd < 0)
-                return fd;
-        if (buf_reserve(ret, MEMORY_SIZE_MAX) < 0)
-                return -ENOMEM;
-        n = fd_read_full(fd, ret->data, MEMORY_SIZE_MAX);
-        if (n < 0)
-                return (int)n;
-        ret->size = (size_t)n;
-        ret->data[n] = '\0';
-        return 0;
-}
-
 enum identity_verdict identity_recall(const char *parent, const char *uuid)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
-        _cleanup_(freep) char *directory = memory_path();
-        _cleanup_(fd_closep) int dirfd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        _cleanup_(fd_closep) int dirfd = remembered_open(NULL, false);
         enum identity_verdict verdict = IDENTITY_NEW;
         char *saved = NULL;
 
-        if (dirfd < 0 || read_memory(dirfd, &memory) < 0)
+        if (dirfd < 0 || remembered_read(dirfd, file_name, &memory) < 0)
                 return IDENTITY_NEW;
         for (char *line = strtok_r(memory.data, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
                 char *path = strchr(line, ' ');
@@ -233,43 +180,28 @@ enum identity_verdict identity_recall(const char *parent, const char *uuid)
         return verdict;
 }
 
-/* Return 0 or -errno. */
-static int replace_memory(int dirfd, const struct buf *memory)
+static int append(int dirfd, const char *parent, const char *uuid)
 {
-        _cleanup_(fd_closep) int fd = -1;
-        int r;
+        _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
+        int r = remembered_read(dirfd, file_name, &memory);
 
-        (void)unlinkat(dirfd, "disks.new", 0);
-        fd = openat(dirfd, "disks.new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = fd_write_full(fd, memory->data, memory->size);
-        if (r == 0 && (fsync(fd) < 0 || renameat(dirfd, "disks.new", dirfd, "disks") < 0))
-                r = -errno;
-        return r == 0 ? fd_sync_directory(dirfd) : r;
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (memory.size > 0 && memory.data[memory.size - 1] != '\n' && buf_putc(&memory, '\n') < 0)
+                return -ENOMEM;
+        r = buf_printf(&memory, "%s %s\n", uuid, parent);
+        return r == 0 ? remembered_replace(dirfd, file_name, &memory) : r;
 }
 
 int identity_remember(const char *parent, const char *uuid, struct err *err)
 {
-        _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
-        _cleanup_(freep) char *directory = memory_path();
+        _cleanup_(freep) char *directory = remembered_path(NULL);
         _cleanup_(fd_closep) int dirfd = -1;
         int r;
 
         if (!directory || strchr(parent, '\n') || identity_recall(parent, uuid) == IDENTITY_KNOWN)
                 return 0;
-        r = make_directories(directory);
-        if (r == 0)
-                dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (r == 0 && dirfd < 0)
-                r = -errno;
-        if (r == 0)
-                r = read_memory(dirfd, &memory);
-        if (r == 0 && memory.size > 0 && memory.data[memory.size - 1] != '\n')
-                r = buf_putc(&memory, '\n');
-        if (r == 0 || r == -ENOENT)
-                r = buf_printf(&memory, "%s %s\n", uuid, parent);
-        if (r == 0)
-                r = replace_memory(dirfd, &memory);
+        dirfd = remembered_open(NULL, true);
+        r = dirfd < 0 ? dirfd : append(dirfd, parent, uuid);
         return r < 0 ? err_item(err, r, "remember the disk in", directory) : 0;
 }

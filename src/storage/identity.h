@@ -20,8 +20,7 @@ void identity_filesystem(int fd, char ret[IDENTITY_SIZE]);
 
 /*
  * The disks on which this machine has seen a destination, remembered on the machine itself: the state directory is on
- * the disk, and so not there when the disk is not. In $STATE_DIRECTORY, else /var/lib/rsync-system-backup, else (for
- * ordinary users) $XDG_STATE_HOME/rsync-system-backup or ~/.local/state/rsync-system-backup.
+ * the disk, and so not there when the disk is not. Where: see remembered.h.
  */
 enum identity_verdict {
         IDENTITY_NEW,     /* this destination was never seen by this machine */

@@ -1,0 +1,104 @@
+/* A file is written beside the one that it replaces, and renamed over it. */
+#include "storage/remembered.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { FILE_SIZE_MAX = 1024 * 1024 };
+
+/* Append where the directory is. Return 0 or a negative errno. */
+static int find_place(struct buf *path)
+{
+        const char *directory = getenv("STATE_DIRECTORY"), *home = getenv("HOME"), *state = getenv("XDG_STATE_HOME");
+
+        /* Of several, as systemd.exec(5) lists them, the first. */
+        if (directory && *directory == '/')
+                return buf_append(path, directory, strcspn(directory, ":"));
+        if (geteuid() == 0)
+                return buf_puts(path, "/var/lib/rsync-system-backup");
+        if (state && *state == '/')
+                return buf_printf(path, "%s/rsync-system-backup", state);
+        if (home && *home == '/')
+                return buf_printf(path, "%s/.local/state/rsync-system-backup", home);
+        return -ENOENT;
+}
+
+char *remembered_path(const char *below)
+{
+        _cleanup_(buf_deinit) struct buf path = { .data = NULL };
+
+        if (find_place(&path) < 0 || (below && buf_printf(&path, "/%s", below) < 0))
+                return NULL;
+        return buf_take(&path);
+}
+
+/* Make @path and what is missing above it, as the XDG base directory specification wants them: 0700. */
+static int make_directories(const char *path)
+{
+        _cleanup_(freep) char *parent = NULL;
+
+        if (mkdir(path, 0700) == 0 || errno == EEXIST)
+                return 0;
+        if (errno != ENOENT)
+                return -errno;
+        parent = path_parent(path);
+        if (!parent || make_directories(parent) < 0)
+                return -ENOENT;
+        return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+int remembered_open(const char *below, bool create)
+{
+        _cleanup_(freep) char *path = remembered_path(below);
+        int r, fd;
+
+        if (!path)
+                return -ENOENT;
+        r = create ? make_directories(path) : 0;
+        if (r < 0)
+                return r;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int remembered_read(int dirfd, const char *name, struct buf *ret)
+{
+        _cleanup_(fd_closep) int fd = fd_open_file_at(dirfd, name);
+        ssize_t n;
+
+        if (fd < 0)
+                return fd;
+        if (buf_reserve(ret, FILE_SIZE_MAX) < 0)
+                return -ENOMEM;
+        n = fd_read_full(fd, ret->data + ret->size, FILE_SIZE_MAX);
+        if (n < 0)
+                return (int)n;
+        ret->size += (size_t)n;
+        ret->data[ret->size] = '\0';
+        return 0;
+}
+
+int remembered_replace(int dirfd, const char *name, const struct buf *text)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        char beside[NAME_MAX + 1];
+        int r;
+
+        if (snprintf(beside, sizeof(beside), "%s.new", name) >= (int)sizeof(beside))
+                return -ENAMETOOLONG;
+        (void)unlinkat(dirfd, beside, 0);
+        fd = openat(dirfd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, text->data, text->size);
+        if (r == 0 && (fsync(fd) < 0 || renameat(dirfd, beside, dirfd, name) < 0))
+                r = -errno;
+        return r == 0 ? fd_sync_directory(dirfd) : r;
+}
