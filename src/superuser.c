@@ -11,8 +11,11 @@
 #include <errno.h>
 #include <limits.h>
 
-static bool is_privileged(void)
+/* Where the backup goes to another machine it is written there: here, all has to be read. */
+static bool is_privileged(const struct options *o)
 {
+        if (o->destination.kind != LOCATION_LOCAL)
+                return privilege_held(PRIVILEGE_READ_ALL);
         return privilege_held(PRIVILEGE_READ_ALL) && privilege_held(PRIVILEGE_WRITE_ALL) &&
                privilege_held(PRIVILEGE_CHOWN) && privilege_held(PRIVILEGE_OWNER);
 }
@@ -41,7 +44,7 @@ int superuser_become(const struct options *o, int argc, char **argv, struct err 
         /* An agent is what its account is; and what is asked of one, but for reading the source, needs nothing here. */
         if (o->server || (o->destination.kind == LOCATION_SSH && !o->backup))
                 return 0;
-        if (o->no_sudo || geteuid() == 0 || is_privileged())
+        if (o->no_sudo || geteuid() == 0 || is_privileged(o))
                 return 0;
         n = readlink("/proc/self/exe", self, sizeof(self) - 1);
         arguments = calloc((size_t)argc + EXTRA, sizeof(*arguments));

@@ -68,3 +68,11 @@ expect_status 0 without --inh-caps="$enough" --ambient-caps="$enough" env PATH="
 expect_status 1 without --inh-caps="${enough%,*}" --ambient-caps="${enough%,*}" env PATH="$tmp/none" \
         "$RSB_PROGRAM" -b source "$tmp/capable/latest"
 grep -q 'no sudo' err || fail "too few capabilities are taken for enough"
+
+# To another machine, with the right to read alone (no server is there, but sudo is not asked for).
+chmod 700 source
+expect_status 1 without --inh-caps=+dac_read_search --ambient-caps=+dac_read_search env PATH="$tmp/none" \
+        "$RSB" -b --retries=0 source 'rsync://127.0.0.1:1/module/latest'
+! grep -q sudo err || fail "reading is not enough: $(cat err)"
+expect_status 1 without env PATH="$tmp/none" "$RSB_PROGRAM" -b --retries=0 source 'rsync://127.0.0.1:1/module/latest'
+grep -q 'no sudo' err || fail "who may not read all does not seek to: $(cat err)"
