@@ -30,6 +30,7 @@
  *      outcome.c            what the run came to; summary.c: for people
  *      progress.c           the live line
  *      ioclass.c            the I/O class
+ *      surroundings.c       what else is on the machine: who started it, and who wants to know
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out
@@ -76,6 +77,8 @@
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
  *        keyfile, passphrase, ask   its key: files, credentials, the terminal, password agents
  *        device, fstab, mounted, holders    finding, mounting, unmounting; who keeps it busy
+ *      system/              the machine around it
+ *        service                  what the service manager is told
  *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once

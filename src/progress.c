@@ -117,7 +117,7 @@ static void describe_bytes(uint64_t moved, double elapsed, char out[MOVED_SIZE])
                          progress_bytes((uint64_t)((double)moved / elapsed), rate));
 }
 
-static void describe(const struct progress *p, char *out, size_t size)
+void progress_describe(const struct progress *p, char *out, size_t size)
 {
         static const char *const names[] = {
                 [PROGRESS_TRANSFER] = "transfer",
@@ -145,7 +145,7 @@ void progress_tick(void *progress)
 
         if (p->listener.tick)
                 p->listener.tick(p->listener.context);
-        describe(p, line, sizeof(line));
+        progress_describe(p, line, sizeof(line));
         /* The last column stays free: some terminals go to the next line after writing it. */
         line[terminal_columns() - 1] = '\0';
         log_status(line);
@@ -190,9 +190,8 @@ int progress_during(struct progress *p, int (*work)(void *context), void *contex
 
         if (!p->listener.tick)
                 return work(context);
-        r = pthread_create(&thread, NULL, do_errand, &e);
-        if (r != 0)
-                return -r;
+        if (pthread_create(&thread, NULL, do_errand, &e) != 0)
+                return work(context);
         do {
                 progress_tick(p);
                 clock_gettime(CLOCK_REALTIME, &until);

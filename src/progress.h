@@ -28,6 +28,9 @@ void progress_begin(struct progress *p, enum progress_step step, uint64_t expect
 /* Show where it is now; @progress is a struct progress (see struct crew_config). Cheap enough for every tick. */
 void progress_tick(void *progress);
 
+/* What the live line shows. */
+void progress_describe(const struct progress *p, char *out, size_t size);
+
 /* The step is over: the line goes away. */
 void progress_end(struct progress *p);
 
@@ -36,8 +39,8 @@ void progress_listen(struct progress *p, const struct progress_listener *listene
 
 /*
  * Call @work with @context on a thread of its own and tick until it is done, for what would keep the main thread for
- * long: nothing is shown or heard meanwhile otherwise. Without a listener it is called as it is. Return what it
- * returns, or -EAGAIN when there can be no thread.
+ * long: nothing is shown or heard meanwhile otherwise. Without a listener, or when there can be no thread, it is called
+ * as it is. Return what it returns.
  */
 int progress_during(struct progress *p, int (*work)(void *context), void *context);
 

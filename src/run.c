@@ -20,6 +20,7 @@
 #include "progress.h"
 #include "rotation.h"
 #include "summary.h"
+#include "surroundings.h"
 #include "transfer/filter.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct run {
         struct destination *destination;
         struct destination_config config;
         struct outcome *outcome;
+        struct surroundings surroundings;
 };
 
 /* ---- steps ---- */
@@ -43,7 +45,10 @@ typedef int step_function(struct run *run, struct err *err);
 static int timed(struct run *run, enum outcome_step which, step_function *step, struct err *err)
 {
         double began = progress_now();
-        int r = step(run, err);
+        int r;
+
+        surroundings_step(&run->surroundings, which);
+        r = step(run, err);
 
         run->outcome->seconds[which] += progress_now() - began;
         run->outcome->done[which] = r >= 0;
@@ -199,6 +204,7 @@ static int prepare(struct run *run, struct err *err)
                 r = err_oom(err);
         if (r < 0)
                 return r;
+        surroundings_follow(&run->surroundings, run->progress);
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };
@@ -229,6 +235,7 @@ void run(const struct options *o, struct report *report)
         int r;
 
         outcome_begin(&outcome);
+        surroundings_begin(&run.surroundings, &outcome);
         r = prepare(&run, &err);
         if (r == 0 && run.destination)
                 r = do_steps(&run, &err);
@@ -240,6 +247,7 @@ void run(const struct options *o, struct report *report)
         /* What was asked for in a wrong way was not begun. */
         if (!report_is_refused(report))
                 summary_end(&outcome);
+        surroundings_end(&run.surroundings);
         destination_free(run.destination);
         progress_free(run.progress);
         filter_free(run.filter);
