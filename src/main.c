@@ -67,7 +67,7 @@
  *          rsync_hello..., rsync_arguments, rsync_session, rsync_digest   its beginning
  *      rotate/              snapshots
  *        names, calendar          timestamps
- *        expression, scheme, schemefile   what is preserved
+ *        expression, scheme, schemefile, foresee   what is preserved, and how long
  *        snapshot, relocate       making one
  *        remove                   removing one
  *        subvolume                both as btrfs does it

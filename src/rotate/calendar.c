@@ -109,15 +109,24 @@ int64_t calendar_period(int64_t seconds, enum calendar_unit unit)
         return unit == CALENDAR_YEAR ? date.year : date.year * 12 + date.month;
 }
 
-static int64_t months_before(int64_t seconds, int64_t months)
+/* The last moment that there is. */
+static int64_t last_moment(void)
+{
+        return (days_before_year(YEAR_MAX + 1) - DAYS_BEFORE_1970) * DAY_SECONDS - 1;
+}
+
+/* @months later, or earlier when that is negative. */
+static int64_t move_months(int64_t seconds, int64_t months)
 {
         struct calendar_date date;
         int64_t month, result = CALENDAR_BEGINNING;
 
         calendar_split(seconds, &date);
-        month = (int64_t)date.year * 12 + date.month - 1 - months;
+        month = (int64_t)date.year * 12 + date.month - 1 + months;
         if (month < 12)
                 return CALENDAR_BEGINNING;
+        if (month >= (int64_t)(YEAR_MAX + 1) * 12)
+                return CALENDAR_END;
         date.year = (unsigned)(month / 12);
         date.month = (unsigned)(month % 12) + 1;
         if (date.day > days_in_month(date.year, date.month))
@@ -130,7 +139,37 @@ int64_t calendar_before(int64_t seconds, enum calendar_unit unit, uint32_t count
 {
         if (unit_seconds(unit) > 0)
                 return seconds - unit_seconds(unit) * count;
-        return months_before(seconds, unit == CALENDAR_YEAR ? (int64_t)count * 12 : count);
+        return move_months(seconds, -(int64_t)count * (unit == CALENDAR_YEAR ? 12 : 1));
+}
+
+int64_t calendar_after(int64_t seconds, enum calendar_unit unit, uint32_t count)
+{
+        int64_t later;
+
+        if (unit_seconds(unit) == 0)
+                return move_months(seconds, (int64_t)count * (unit == CALENDAR_YEAR ? 12 : 1));
+        later = seconds + unit_seconds(unit) * count;
+        return later > last_moment() ? CALENDAR_END : later;
+}
+
+int64_t calendar_begin(int64_t period, enum calendar_unit unit)
+{
+        struct calendar_date date = { .day = 1 };
+        int64_t begin = CALENDAR_END;
+
+        if (unit_seconds(unit) > 0) {
+                begin = period * unit_seconds(unit);
+                if (unit == CALENDAR_WEEK)
+                        begin -= (int64_t)DAYS_BEFORE_MONDAY * DAY_SECONDS;
+                return begin > last_moment() ? CALENDAR_END : begin;
+        }
+        /* calendar_period() counts months from 1 within a year. */
+        if (period > (int64_t)YEAR_MAX * 12 + 12)
+                return CALENDAR_END;
+        date.year = (unsigned)(unit == CALENDAR_YEAR ? period : (period - 1) / 12);
+        date.month = (unsigned)(unit == CALENDAR_YEAR ? 1 : (period - 1) % 12 + 1);
+        (void)calendar_seconds(&date, &begin);
+        return begin;
 }
 
 bool calendar_local(time_t moment, int64_t *ret)

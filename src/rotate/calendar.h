@@ -24,8 +24,9 @@ enum calendar_unit {
         CALENDAR_YEAR,
 };
 
-/* Before every moment of the calendar. */
+/* Before and after every moment of the calendar. */
 #define CALENDAR_BEGINNING INT64_MIN
+#define CALENDAR_END INT64_MAX
 
 /* False, and *ret untouched, when there is no such date. */
 bool calendar_seconds(const struct calendar_date *date, int64_t *ret);
@@ -40,6 +41,12 @@ int64_t calendar_period(int64_t seconds, enum calendar_unit unit);
  * (31 March less one month is 28 or 29 February). CALENDAR_BEGINNING when that lies before the calendar.
  */
 int64_t calendar_before(int64_t seconds, enum calendar_unit unit, uint32_t count);
+
+/* The moment @count units later, the day cut in the same way; CALENDAR_END when that lies behind the calendar. */
+int64_t calendar_after(int64_t seconds, enum calendar_unit unit, uint32_t count);
+
+/* The first moment of a period, of which @period is the number; CALENDAR_END likewise. */
+int64_t calendar_begin(int64_t period, enum calendar_unit unit);
 
 /* What the local wall clock shows at @moment; false when that is outside of the calendar. Asks the time zone. */
 bool calendar_local(time_t moment, int64_t *ret);

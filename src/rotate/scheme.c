@@ -44,6 +44,11 @@ const char *scheme_frequency_name(enum scheme_frequency frequency)
         return frequencies[frequency].name;
 }
 
+enum calendar_unit scheme_frequency_unit(enum scheme_frequency frequency)
+{
+        return frequencies[frequency].unit;
+}
+
 bool scheme_is_empty(const struct scheme *scheme)
 {
         for (size_t f = 0; f < SCHEME_FREQUENCIES; f++) {

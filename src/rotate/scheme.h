@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/util.h"
+#include "rotate/calendar.h"
 
 struct err;
 
@@ -49,6 +50,7 @@ struct scheme_item {
 
 /* "minutely" ... "yearly": the names of options and keys. */
 const char *scheme_frequency_name(enum scheme_frequency frequency);
+enum calendar_unit scheme_frequency_unit(enum scheme_frequency frequency);
 
 /* No frequency has a count. */
 bool scheme_is_empty(const struct scheme *scheme);
