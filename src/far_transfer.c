@@ -144,11 +144,13 @@ int far_imagine_transfer(struct far *f, struct err *err)
 
 static void tell_bytes(const struct far *f)
 {
+        const struct channel *c = remote_channel(f->remote);
         char sent[PROGRESS_TEXT_SIZE], received[PROGRESS_TEXT_SIZE];
 
-        log_info("connection: %s sent, %s received",
-                 progress_bytes(channel_sent_bytes(remote_channel(f->remote)), sent),
-                 progress_bytes(channel_received_bytes(remote_channel(f->remote)), received));
+        report_add(f->d.config->report, REPORT_SENT_BYTES, channel_sent_bytes(c));
+        report_add(f->d.config->report, REPORT_RECEIVED_BYTES, channel_received_bytes(c));
+        log_info("connection: %s sent, %s received", progress_bytes(channel_sent_bytes(c), sent),
+                 progress_bytes(channel_received_bytes(c), received));
 }
 
 int far_transfer(struct destination *d, struct err *err)

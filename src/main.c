@@ -28,6 +28,8 @@
  *      local_fence.c        what an agent is kept to
  *      rotation.c           which snapshots go
  *      outcome.c            what the run came to; summary.c: for people
+ *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
+ *      status.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class
  *      surroundings.c       what else is on the machine: who started it, and who wants to know
@@ -72,6 +74,7 @@
  *        remove                   removing one
  *        subvolume                both as btrfs does it
  *      storage/             the disk; state, lock, identity: what is remembered, held, recognised
+ *        remembered, history      what this machine remembers, of its runs too
  *        share                    runs that use one disk
  *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
@@ -79,7 +82,8 @@
  *        device, fstab, mounted, holders    finding, mounting, unmounting; who keeps it busy
  *      system/              the machine around it
  *        service                  what the service manager is told
- *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, privileges
+ *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, document,
+ *                           privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once
  *        mount                    what is mounted where
@@ -92,8 +96,14 @@
 #include "base/report.h"
 #include "base/stop.h"
 #include "options.h"
+#include "outcome.h"
+#include "outcome_document.h"
+#include "publish.h"
 #include "run.h"
+#include "status.h"
+#include "summary.h"
 #include "superuser.h"
+#include "surroundings.h"
 #include "version.h"
 
 #include <fcntl.h>
@@ -137,17 +147,42 @@ static int set_up(const struct options *o, int argc, char **argv, struct err *er
         return 0;
 }
 
-static int do_job(const struct options *o, int argc, char **argv)
+static void do_run(const struct options *o, struct report *report)
+{
+        _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
+        struct surroundings surroundings;
+        ERR_LOCAL(err);
+
+        if (publish_check(o, &err) < 0) {
+                report_failure(report, &err);
+                return;
+        }
+        outcome_begin(&outcome);
+        surroundings_begin(&surroundings, &outcome);
+        run(&outcome, report, &surroundings);
+        outcome_end(&outcome);
+        /* What was asked for in a wrong way was not begun. */
+        if (!report_is_refused(report))
+                summary_end(&outcome);
+        if (publish_outcome(&outcome) < 0)
+                report_mark_untold(report);
+        surroundings_end(&surroundings);
+}
+
+static int do_task(const struct options *o, int argc, char **argv)
 {
         const struct report_config config = {
                 .list_changes = o->dry_run || o->verbosity >= 1,
                 .list_reasons = o->dry_run || o->verbosity >= 2,
+                .keep_items = o->told.report ? OUTCOME_DOCUMENT_ITEMS : 0,
         };
         _cleanup_(report_freep) struct report *report = NULL;
         ERR_LOCAL(err);
-        int r;
+        int r, status = 0;
 
         log_init("rsync-system-backup", level_for(o->verbosity));
+        if (o->told.report && str_equal(o->told.report, "-"))
+                log_print_aside();
         r = report_new(&report, &config, &err);
         if (r < 0) {
                 log_err(LOG_LEVEL_ERROR, &err);
@@ -156,11 +191,15 @@ static int do_job(const struct options *o, int argc, char **argv)
         r = set_up(o, argc, argv, &err);
         if (r == 0 && o->server)
                 r = agent_run(o, &err);
+        else if (r == 0 && o->task == OPTIONS_STATUS)
+                status = status_show(o);
         else if (r == 0)
-                run(o, report);
+                do_run(o, report);
         if (r < 0)
                 report_failure(report, &err);
         stop_deinit();
+        if (status > 0)
+                return status;
         return report_exit_status(report);
 }
 
@@ -214,5 +253,5 @@ int main(int argc, char **argv)
         if (o->show != OPTIONS_SHOW_NOTHING)
                 return flush(show(o->show));
         o->attended = prompt_is_possible();
-        return flush(do_job(o, argc, argv));
+        return flush(do_task(o, argc, argv));
 }

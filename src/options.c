@@ -36,8 +36,7 @@ struct tables {
 struct command_line {
         enum options_show show;
         struct settings settings;
-        const struct setting *other; /* one that was given and is none of an agent's; */
-        bool of_agent;               /* one of those was */
+        bool given[SETTINGS_TABLE_MAX]; /* which rows of settings_table were */
         const char *source;
         const char *destination;
         bool from_environment; /* the destination is $RSYNC_MODULE_PATH */
@@ -144,13 +143,6 @@ static int refuse_option(int code, char **argv, struct err *err)
         return err_hint(err, "%s", SEE_HELP);
 }
 
-/* What authorized_keys(5) or the client puts on the agent's command line. */
-static bool is_of_agent(const struct setting *what)
-{
-        return str_equal(what->name, "server") || str_equal(what->name, "restrict") ||
-               str_equal(what->name, "append-only");
-}
-
 static int take_option(struct command_line *c, int code, struct err *err)
 {
         const struct setting *what = setting_of(code);
@@ -160,10 +152,7 @@ static int take_option(struct command_line *c, int code, struct err *err)
                 c->show = str_equal(what->name, "help") ? OPTIONS_SHOW_HELP : OPTIONS_SHOW_VERSION;
                 return 0;
         }
-        if (is_of_agent(what))
-                c->of_agent = true;
-        else
-                c->other = what;
+        c->given[what - settings_table] = true;
         if (settings_set(&c->settings, what, takes_value(what) ? optarg : "yes", err) == 0)
                 return 0;
         show_option(code, shown, sizeof(shown));
@@ -404,11 +393,38 @@ static int choose_actions(struct options *o, const enum settings_toggle *flags, 
         return 0;
 }
 
+/* What authorized_keys(5) or the client puts on the agent's command line. */
+static const char *const of_agent[] = { "server", "restrict", "append-only", NULL };
+
+/* What else may stand on the command line with --status. A file's section may say more: it is a job's, too. */
+static const char *const of_status[] = {
+        "status", "max-age", "report",  "metrics", "config",         "no-sudo",       "verbose",  "quiet",
+        "tunnel", "timeout", "bwlimit", "retries", "remote-command", "password-file", "compress", NULL,
+};
+
+static bool is_one_of(const char *const *names, const char *name)
+{
+        while (*names && !str_equal(*names, name))
+                names++;
+        return *names;
+}
+
+/* The first option on the command line that is (not) one of @names, or NULL. */
+static const char *find_given(const struct command_line *c, const char *const *names, bool is_one)
+{
+        for (size_t i = 0; i < settings_table_size; i++) {
+                if (c->given[i] && is_one_of(names, settings_table[i].name) == is_one)
+                        return settings_table[i].name;
+        }
+        return NULL;
+}
+
 /* An agent is told by its client what to do. What the server's side says must not be mistaken for something else. */
 static int check_agent(const struct command_line *c, struct err *err)
 {
         const struct settings *s = &c->settings;
         bool is_server = s->flags[SETTINGS_SERVER] == SETTINGS_YES;
+        const char *other = find_given(c, of_agent, false);
 
         if (!is_server && s->restrict_to)
                 return err_usage(err, "--restrict goes with --server only");
@@ -416,13 +432,26 @@ static int check_agent(const struct command_line *c, struct err *err)
                 return err_usage(err, "--append-only goes with --server only");
         if (c->destination)
                 return err_usage(err, "--server takes no SOURCE and no DESTINATION: the client names them");
-        if (c->other)
-                return err_usage(err, "--server goes with --restrict and --append-only only, not with --%s",
-                                 c->other->name);
+        if (other)
+                return err_usage(err, "--server goes with --restrict and --append-only only, not with --%s", other);
         if (s->flags[SETTINGS_APPEND_ONLY] == SETTINGS_YES && !s->restrict_to) {
                 err_usage(err, "--append-only needs --restrict");
                 return err_hint(err, "or a client could take what it may not remove for its destination");
         }
+        return 0;
+}
+
+static int check_status(const struct command_line *c, struct err *err)
+{
+        bool is_status = c->settings.flags[SETTINGS_STATUS] == SETTINGS_YES;
+        const char *other = is_status ? find_given(c, of_status, false) : NULL;
+
+        if (other)
+                return err_usage(err, "--status looks at backups and does nothing: it does not go with --%s", other);
+        if (is_status && c->source)
+                return err_usage(err, "--status takes a DESTINATION and no SOURCE");
+        if (!is_status && c->settings.told.max_age_s > 0)
+                return err_usage(err, "--max-age goes with --status only");
         return 0;
 }
 
@@ -482,6 +511,8 @@ static void fill(struct options *o, struct settings *s)
         o->crypto = TAKE(s->crypto);
         o->link = s->link;
         s->link.remote_command = s->link.password_file = NULL;
+        o->told = s->told;
+        s->told.report = s->told.metrics = NULL;
         o->config = TAKE(s->config);
         o->excludes = TAKE(s->excludes);
         o->exclude_count = s->exclude_count;
@@ -507,7 +538,8 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
 
         fill(o, &c->settings);
         o->destination_from_environment = c->from_environment;
-        r = choose_actions(o, c->settings.flags, err);
+        o->task = c->settings.flags[SETTINGS_STATUS] == SETTINGS_YES ? OPTIONS_STATUS : OPTIONS_RUN;
+        r = o->task == OPTIONS_RUN ? choose_actions(o, c->settings.flags, err) : 0;
         if (r == 0)
                 r = check_combinations(o, err);
         if (!o->link.retries_given)
@@ -525,13 +557,16 @@ int options_parse(struct options **ret, int argc, char **argv, struct err *err)
         _cleanup_(command_line_deinit) struct command_line c = { .show = OPTIONS_SHOW_NOTHING };
         _cleanup_(options_freep) struct options *o = calloc(1, sizeof(*o));
         int r = o ? read_command_line(&c, argc, argv, err) : err_oom(err);
+        bool is_agent = find_given(&c, of_agent, true);
 
         if (r == 0 && c.show == OPTIONS_SHOW_NOTHING)
-                r = c.of_agent ? check_agent(&c, err) : add_layers(&c, &o->section, err);
+                r = is_agent ? check_agent(&c, err) : check_status(&c, err);
+        if (r == 0 && c.show == OPTIONS_SHOW_NOTHING && !is_agent)
+                r = add_layers(&c, &o->section, err);
         if (r < 0)
                 return r;
         o->show = c.show;
-        if (o->show == OPTIONS_SHOW_NOTHING && c.of_agent) {
+        if (o->show == OPTIONS_SHOW_NOTHING && is_agent) {
                 fill_agent(o, &c.settings);
         } else if (o->show == OPTIONS_SHOW_NOTHING) {
                 r = settle(o, &c, err);
@@ -554,6 +589,8 @@ struct options *options_free(struct options *o)
         free(o->restrict_to);
         free(o->link.remote_command);
         free(o->link.password_file);
+        free(o->told.report);
+        free(o->told.metrics);
         free(o->config);
         free(o->section);
         for (size_t i = 0; i < o->exclude_count; i++)

@@ -23,8 +23,12 @@ enum options_daemon {
         OPTIONS_DAEMON_FAILED, /* nothing may be snapshotted or rotated */
 };
 
+/* What is done: a run, or something beside it that changes nothing. */
+enum options_task { OPTIONS_RUN, OPTIONS_STATUS };
+
 struct options {
         enum options_show show; /* unless it is OPTIONS_SHOW_NOTHING, nothing below means anything */
+        enum options_task task; /* without OPTIONS_RUN none of the actions is asked for */
         bool server;            /* be an agent: then there is nothing but the next two, see agent.h */
         char *restrict_to;
         bool append_only;
@@ -39,6 +43,7 @@ struct options {
         char *crypto;              /* or NULL */
         struct location tunnel;    /* host == NULL: none */
         struct settings_link link; /* what was not given has its default, but compress, which is UNSET */
+        struct settings_told told;
         enum settings_ionice ionice;
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
         char **excludes; /* in the order given */

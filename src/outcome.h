@@ -38,9 +38,9 @@ struct outcome {
         const struct report *report;
         struct timespec begun, ended; /* CLOCK_REALTIME */
         double duration_s;            /* of a clock that does not jump */
-        /* By enum outcome_step. Steps that were not begun are not done and took no time. */
+        /* By enum outcome_step. Those that were not started are not done and took no time. */
         double seconds[OUTCOME_STEPS];
-        bool done[OUTCOME_STEPS];
+        bool started[OUTCOME_STEPS], done[OUTCOME_STEPS];
         char snapshot[32]; /* that this run made, or "" */
         bool is_skipped;   /* nothing was to be done, for a reason that has been told: a disk that is not plugged in */
         struct outcome_verdict *verdicts; /* the oldest first */

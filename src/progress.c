@@ -248,3 +248,28 @@ const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE])
                 snprintf(out, PROGRESS_TEXT_SIZE, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
         return out;
 }
+
+const char *progress_age(int64_t seconds, char out[PROGRESS_TEXT_SIZE])
+{
+        static const struct {
+                const char *name;
+                int64_t seconds, from;
+        } units[] = {
+                { "year", 31557600, 63115200 },
+                { "month", 2629800, 5259600 },
+                { "week", 604800, 1209600 },
+                { "day", 86400, 172800 },
+                { "hour", 3600, 3600 },
+                { "minute", 60, 60 },
+                { "second", 1, 0 },
+        };
+        size_t i = 0;
+        int64_t n;
+
+        seconds = seconds > 0 ? seconds : 0;
+        while (seconds < units[i].from)
+                i++;
+        n = seconds / units[i].seconds;
+        snprintf(out, PROGRESS_TEXT_SIZE, "%" PRId64 " %s%s", n, units[i].name, n == 1 ? "" : "s");
+        return out;
+}

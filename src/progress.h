@@ -55,5 +55,8 @@ const char *progress_bytes(uint64_t bytes, char out[PROGRESS_TEXT_SIZE]);
 /* 0.4 s, 12 s, 3:05, 1:02:03 */
 const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE]);
 
+/* 45 seconds, 1 hour, 3 days, 2 years: rounded down. What is negative counts as 0. */
+const char *progress_age(int64_t seconds, char out[PROGRESS_TEXT_SIZE]);
+
 /* Seconds of a clock that never jumps. */
 double progress_now(void);

@@ -77,6 +77,61 @@ int quantity_rate(const char *text, uint64_t *ret)
         return 0;
 }
 
+static const char *skip_blanks(const char *text)
+{
+        return text + strspn(text, " \t");
+}
+
+/* Return the seconds that the unit at *text stands for and go past it; 0 for none. */
+static uint64_t take_unit(const char **text)
+{
+        static const struct {
+                const char *names[5];
+                uint64_t seconds;
+        } units[] = {
+                { { "s", "sec", "second", "seconds" }, 1 }, { { "m", "min", "minute", "minutes" }, 60 },
+                { { "h", "hr", "hour", "hours" }, 3600 },   { { "d", "day", "days" }, 86400 },
+                { { "w", "week", "weeks" }, 604800 },
+        };
+        size_t size = 0;
+
+        while ((*text)[size] >= 'a' && (*text)[size] <= 'z')
+                size++;
+        for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+                for (const char *const *name = units[i].names; *name; name++) {
+                        if (strlen(*name) != size || memcmp(*name, *text, size) != 0)
+                                continue;
+                        *text += size;
+                        return units[i].seconds;
+                }
+        }
+        return 0;
+}
+
+int quantity_duration(const char *text, uint64_t *ret)
+{
+        enum { DIGITS_MAX = 9 };
+        uint64_t sum = 0;
+
+        do {
+                uint64_t value = 0, unit;
+                size_t digits = 0;
+
+                for (text = skip_blanks(text); is_digit(*text); text++, digits++)
+                        value = value * 10 + (unsigned)(*text - '0');
+                text = skip_blanks(text);
+                unit = digits > 0 && digits <= DIGITS_MAX ? take_unit(&text) : 0;
+                if (unit == 0)
+                        return -EINVAL;
+                sum += value * unit;
+                text = skip_blanks(text);
+        } while (*text);
+        if (sum == 0)
+                return -EINVAL;
+        *ret = sum;
+        return 0;
+}
+
 int quantity_number(const char *text, unsigned most, unsigned *ret)
 {
         uint64_t value = 0;

@@ -10,5 +10,11 @@
  */
 int quantity_rate(const char *text, uint64_t *ret);
 
+/*
+ * A length of time in seconds: numbers with a unit (s, m, h, d, w; also min, hour(s), day(s), week(s) and the like),
+ * largest first or not, added up: "36h", "1d 12h", "90 minutes". 0 is none.
+ */
+int quantity_duration(const char *text, uint64_t *ret);
+
 /* A whole number without sign of at most @most. */
 int quantity_number(const char *text, unsigned most, unsigned *ret);

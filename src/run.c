@@ -34,7 +34,7 @@ struct run {
         struct destination *destination;
         struct destination_config config;
         struct outcome *outcome;
-        struct surroundings surroundings;
+        struct surroundings *surroundings;
 };
 
 /* ---- steps ---- */
@@ -47,9 +47,10 @@ static int timed(struct run *run, enum outcome_step which, step_function *step, 
         double began = progress_now();
         int r;
 
-        surroundings_step(&run->surroundings, which);
-        r = step(run, err);
+        surroundings_step(run->surroundings, which);
 
+        run->outcome->started[which] = true;
+        r = step(run, err);
         run->outcome->seconds[which] += progress_now() - began;
         run->outcome->done[which] = r >= 0;
         return r;
@@ -204,7 +205,7 @@ static int prepare(struct run *run, struct err *err)
                 r = err_oom(err);
         if (r < 0)
                 return r;
-        surroundings_follow(&run->surroundings, run->progress);
+        surroundings_follow(run->surroundings, run->progress);
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };
@@ -227,27 +228,19 @@ static int release(struct run *run, struct err *err)
         return run->destination->ops->release(run->destination, err);
 }
 
-void run(const struct options *o, struct report *report)
+void run(struct outcome *outcome, struct report *report, struct surroundings *surroundings)
 {
-        _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
-        struct run run = { .options = o, .report = report, .outcome = &outcome };
+        struct run run = {
+                .options = outcome->options, .report = report, .outcome = outcome, .surroundings = surroundings
+        };
         ERR_LOCAL(err);
-        int r;
-
-        outcome_begin(&outcome);
-        surroundings_begin(&run.surroundings, &outcome);
-        r = prepare(&run, &err);
+        int r = prepare(&run, &err);
         if (r == 0 && run.destination)
                 r = do_steps(&run, &err);
         if (r < 0)
                 fail(&run, &err);
         if (run.destination && timed(&run, OUTCOME_RELEASE, release, &err) < 0)
                 fail(&run, &err);
-        outcome_end(&outcome);
-        /* What was asked for in a wrong way was not begun. */
-        if (!report_is_refused(report))
-                summary_end(&outcome);
-        surroundings_end(&run.surroundings);
         destination_free(run.destination);
         progress_free(run.progress);
         filter_free(run.filter);

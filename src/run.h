@@ -1,8 +1,9 @@
 /* One run: the steps of a backup in order, and their undoing. */
 #pragma once
 
-struct options;
+struct outcome;
 struct report;
+struct surroundings;
 
-/* Do what @o asks for. All errors go to @report, which knows the exit status afterwards. */
-void run(const struct options *o, struct report *report);
+/* Do what the options of @outcome ask for. All errors go to @report, what comes of it to @outcome; @surroundings follow. */
+void run(struct outcome *outcome, struct report *report, struct surroundings *surroundings);

@@ -117,6 +117,8 @@ static void tell_end(const struct server *s, const struct rsync_push_result *res
 {
         char sent[PROGRESS_TEXT_SIZE], received[PROGRESS_TEXT_SIZE];
 
+        report_add(s->d.config->report, REPORT_SENT_BYTES, result->sent_bytes);
+        report_add(s->d.config->report, REPORT_RECEIVED_BYTES, result->received_bytes);
         log_info("connection: %s sent, %s received", progress_bytes(result->sent_bytes, sent),
                  progress_bytes(result->received_bytes, received));
         log_debug("%s: protocol %d, %s, %s", s->name, result->session.protocol,

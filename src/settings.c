@@ -226,14 +226,42 @@ static int set_remote_command(struct settings *s, unsigned which, const char *va
         return set_text(&s->link.remote_command, strdup(value), err);
 }
 
+/* "-" stands for a standard stream where that makes sense. */
+static int set_file(struct settings *s, char **ret, bool stream, const char *value, struct err *err)
+{
+        bool is_stream = stream && str_equal(value, "-");
+
+        if (!*value)
+                return err_usage(err, "the file's name is empty");
+        if (s->in_file && *value != '/' && !is_stream)
+                return refuse_value(err, value, "is a relative path; in a configuration file it must be absolute");
+        return set_text(ret, is_stream ? strdup(value) : path_absolute(value), err);
+}
+
 static int set_password_file(struct settings *s, unsigned which, const char *value, struct err *err)
 {
         (void)which;
-        if (!*value)
-                return err_usage(err, "the file's name is empty");
-        if (s->in_file && *value != '/')
-                return refuse_value(err, value, "is a relative path; in a configuration file it must be absolute");
-        return set_text(&s->link.password_file, str_equal(value, "-") ? strdup(value) : path_absolute(value), err);
+        return set_file(s, &s->link.password_file, !s->in_file, value, err);
+}
+
+static int set_report(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        return set_file(s, &s->told.report, true, value, err);
+}
+
+static int set_metrics(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        return set_file(s, &s->told.metrics, false, value, err);
+}
+
+static int set_max_age(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (quantity_duration(value, &s->told.max_age_s) == 0)
+                return 0;
+        return refuse_value(err, value, "is not a length of time, such as 36h, 2d or '1 week'");
 }
 
 static int set_ionice(struct settings *s, unsigned which, const char *value, struct err *err)
@@ -327,6 +355,10 @@ const struct setting settings_table[] = {
         { "retries", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_retries, 0 },
         { "remote-command", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_remote_command, 0 },
         { "password-file", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_password_file, 0 },
+        { "report", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_report, 0 },
+        { "metrics", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_metrics, 0 },
+        { "status", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_STATUS },
+        { "max-age", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_max_age, 0 },
         { "server", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_SERVER },
         { "restrict", 0, SETTINGS_KIND_VALUE, SETTINGS_COMMAND_LINE, set_restrict, 0 },
         { "append-only", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_APPEND_ONLY },
@@ -494,6 +526,10 @@ int settings_complete(struct settings *s, struct settings *below, struct err *er
         complete_text(&s->mount, &below->mount);
         complete_text(&s->crypto, &below->crypto);
         complete_link(&s->link, &below->link);
+        complete_text(&s->told.report, &below->told.report);
+        complete_text(&s->told.metrics, &below->told.metrics);
+        if (s->told.max_age_s == 0)
+                s->told.max_age_s = below->told.max_age_s;
         if (s->ionice == SETTINGS_IONICE_UNSET)
                 s->ionice = below->ionice;
         if (!s->counts_given) {
@@ -516,6 +552,8 @@ void settings_deinit(struct settings *s)
         free(s->restrict_to);
         free(s->link.remote_command);
         free(s->link.password_file);
+        free(s->told.report);
+        free(s->told.metrics);
         for (size_t i = 0; i < s->exclude_count; i++)
                 free(s->excludes[i]);
         free(s->excludes);

@@ -23,6 +23,7 @@ enum settings_flag {
         SETTINGS_PREFER_RECENT,
         SETTINGS_SERVER,
         SETTINGS_APPEND_ONLY,
+        SETTINGS_STATUS,
         SETTINGS_FLAG_COUNT,
 };
 
@@ -50,6 +51,13 @@ struct settings_link {
         char *password_file;  /* of an rsync daemon's user; "-": standard input; or NULL */
 };
 
+/* What machines are told. */
+struct settings_told {
+        char *report;       /* "-": standard output; else an absolute path, or NULL */
+        char *metrics;      /* an absolute path, or NULL */
+        uint64_t max_age_s; /* 0: none */
+};
+
 /* Empty when all is zero. */
 struct settings {
         enum settings_toggle flags[SETTINGS_FLAG_COUNT];
@@ -61,6 +69,7 @@ struct settings {
         char *config;
         char *restrict_to; /* a plain absolute path, or NULL */
         struct settings_link link;
+        struct settings_told told;
         enum settings_ionice ionice;
         char **excludes; /* in the order given */
         size_t exclude_count;
@@ -93,7 +102,7 @@ struct setting {
 
 extern const struct setting settings_table[];
 extern const size_t settings_table_size;
-enum { SETTINGS_TABLE_MAX = 48 };
+enum { SETTINGS_TABLE_MAX = 64 };
 
 /* By the name, exactly; or NULL. */
 const struct setting *settings_find(const char *name);

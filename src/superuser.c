@@ -42,7 +42,7 @@ int superuser_become(const struct options *o, int argc, char **argv, struct err 
         int used = 0, r;
 
         /* An agent is what its account is; and what is asked of one, but for reading the source, needs nothing here. */
-        if (o->server || (o->destination.kind == LOCATION_SSH && !o->backup))
+        if (o->server || (o->destination.kind == LOCATION_SSH && !o->backup && o->task == OPTIONS_RUN))
                 return 0;
         if (o->no_sudo || geteuid() == 0 || is_privileged(o))
                 return 0;

@@ -20,6 +20,7 @@ static struct {
         enum log_level most;
         bool terminal, journal, colour;
         bool status_shown;
+        FILE *list;                                                          /* NULL: standard output */
         void (*sink)(void *context, enum log_level level, const char *text); /* instead of standard error */
         void *sink_context;
 } the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "rsync-system-backup", .most = LOG_LEVEL_INFO };
@@ -132,13 +133,19 @@ void log_err(enum log_level level, struct err *err)
 }
 
 /* Whoever reads the list, or writes to the same file, finds whole lines only. */
-static int make_room(size_t size)
+static int make_room(FILE *list, size_t size)
 {
-        return __fpending(stdout) + size > __fbufsize(stdout) ? fflush(stdout) : 0;
+        return __fpending(list) + size > __fbufsize(list) ? fflush(list) : 0;
+}
+
+void log_print_aside(void)
+{
+        the_log.list = stderr;
 }
 
 int log_print(const char *text)
 {
+        FILE *list = the_log.list ? the_log.list : stdout;
         int r = 0;
 
         pthread_mutex_lock(&the_log.lock);
@@ -146,7 +153,7 @@ int log_print(const char *text)
                 erase_status();
                 fflush(stderr);
         }
-        if (make_room(strlen(text) + 1) < 0 || puts(text) < 0)
+        if (make_room(list, strlen(text) + 1) < 0 || fprintf(list, "%s\n", text) < 0)
                 r = errno ? -errno : -EIO;
         pthread_mutex_unlock(&the_log.lock);
         return r;

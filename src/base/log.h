@@ -44,5 +44,8 @@ void log_err(enum log_level level, struct err *err);
  */
 int log_print(const char *text);
 
+/* From now on standard output is for something else: what log_print() is given goes to standard error. */
+void log_print_aside(void);
+
 /* Show @text as the status line (one line that fits; NULL takes it away). Does nothing off a terminal. */
 void log_status(const char *text);

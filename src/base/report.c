@@ -35,7 +35,7 @@ enum {
 struct report {
         struct report_config config;
         atomic_uint_least64_t own[NUMBERS], other[NUMBERS]; /* other: what another process has told */
-        atomic_bool failed;
+        atomic_bool failed, untold;
         atomic_int failure_status;
         char failure[ERR_TEXT_MAX + ERR_HINT_MAX + 2];
         pthread_mutex_t lock; /* guards lacks and kept */
@@ -342,6 +342,11 @@ void report_mark_partial(struct report *r)
         atomic_store(&r->own[PARTIAL], 1);
 }
 
+void report_mark_untold(struct report *r)
+{
+        atomic_store(&r->untold, true);
+}
+
 /* ---- two processes ---- */
 
 bool report_number_exists(uint64_t number)
@@ -402,5 +407,7 @@ int report_exit_status(const struct report *r)
                 return 128 + stop_signal();
         if (report_has_failed(r))
                 return atomic_load(&r->failure_status);
+        if (atomic_load(&r->untold))
+                return 1;
         return report_is_partial(r) || report_remains_count(r) > 0 ? 23 : 0;
 }

@@ -22,6 +22,8 @@ enum report_count {
         REPORT_SNAPSHOT,       /* entries of the new snapshot; none when the filesystem made it */
         REPORT_REMOVED,        /* entries of removed snapshots */
         REPORT_UNSETTLED,      /* entries of the destination that could not be compared with the source */
+        REPORT_SENT_BYTES,     /* over the connection to where the backup goes; */
+        REPORT_RECEIVED_BYTES, /* from there */
         REPORT_COUNTS
 };
 
@@ -158,6 +160,9 @@ const char *report_failure_text(const struct report *r);
 
 /* Another run's transfer that is known to be incomplete counts as this run's own. */
 void report_mark_partial(struct report *r);
+
+/* All is done, but somebody who was to be told of it was not: a failure, if there is no worse. */
+void report_mark_untold(struct report *r);
 
 /*
  * A run in two processes, each with a report of its own: one tells the numbers of its report, the other hears them, and

@@ -156,7 +156,7 @@ void scheme_mark(const struct scheme *scheme, int64_t now, struct scheme_item *i
                 mark_frequency(scheme, (enum scheme_frequency)f, items, count, newest->time);
 }
 
-static const char *reason_text(unsigned reason)
+const char *scheme_reason_name(unsigned reason)
 {
         switch (reason) {
         case SCHEME_NEWEST:
@@ -185,7 +185,7 @@ const char *scheme_verdict(unsigned reasons, char out[SCHEME_VERDICT_SIZE])
         for (unsigned reason = 0; reason < SCHEME_REASONS; reason++) {
                 if (reasons & 1U << reason)
                         used += (size_t)snprintf(out + used, SCHEME_VERDICT_SIZE - used, "%s %s",
-                                                 used == 0 ? "preserved:" : ",", reason_text(reason));
+                                                 used == 0 ? "preserved:" : ",", scheme_reason_name(reason));
         }
         assert(used < SCHEME_VERDICT_SIZE);
         return out;

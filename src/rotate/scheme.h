@@ -68,6 +68,9 @@ int scheme_check(const struct scheme *scheme, struct err *err);
  */
 void scheme_mark(const struct scheme *scheme, int64_t now, struct scheme_item *items, size_t count);
 
+/* In words, for people: "hourly", "newest". @reason is a frequency or an enum scheme_reason. */
+const char *scheme_reason_name(unsigned reason);
+
 enum { SCHEME_VERDICT_SIZE = 192 };
 
 /* For the log: "preserved: hourly, daily, newest" or "removed". Returns @out. */

@@ -6,6 +6,7 @@
 #include "storage/history.h"
 
 #include "base/buf.h"
+#include "base/document.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "storage/remembered.h"
@@ -231,48 +232,34 @@ int history_load(struct history *ret, const char *destination, struct err *err)
 
 /* ---- writing ---- */
 
-/* json-c takes @value in any case. */
-static int put(json_object *to, const char *key, json_object *value)
+static void put_run(struct document *d, const char *key, const struct history_run *run)
 {
-        if (value && json_object_object_add(to, key, value) == 0)
-                return 0;
-        json_object_put(value);
-        return -ENOMEM;
-}
-
-static int put_run(json_object *all, const char *key, const struct history_run *r)
-{
-        json_object *run = json_object_new_object();
-
-        if (put(all, key, run) < 0 || put(run, "begun", json_object_new_int64(r->begun)) < 0 ||
-            put(run, "ended", json_object_new_int64(r->ended)) < 0 ||
-            put(run, "outcome", json_object_new_string(r->outcome)) < 0 ||
-            put(run, "exit_status", json_object_new_int(r->status)) < 0 ||
-            put(run, "snapshot", json_object_new_string(r->snapshot)) < 0 ||
-            put(run, "entries", json_object_new_int64((int64_t)r->entries)) < 0 ||
-            put(run, "bytes", json_object_new_int64((int64_t)r->bytes)) < 0 ||
-            put(run, "copied_bytes", json_object_new_int64((int64_t)r->copied_bytes)) < 0 ||
-            put(run, "lost", json_object_new_int64((int64_t)r->lost)) < 0)
-                return -ENOMEM;
-        return r->failure ? put(run, "failure", json_object_new_string(r->failure)) : 0;
+        document_begin_object(d, key);
+        document_number(d, "begun", run->begun);
+        document_number(d, "ended", run->ended);
+        document_text(d, "outcome", run->outcome);
+        document_number(d, "exit_status", run->status);
+        document_text(d, "snapshot", run->snapshot);
+        document_count(d, "entries", run->entries);
+        document_count(d, "bytes", run->bytes);
+        document_count(d, "copied_bytes", run->copied_bytes);
+        document_count(d, "lost", run->lost);
+        if (run->failure)
+                document_text(d, "failure", run->failure);
+        document_end(d);
 }
 
 static int write_text(const struct history *h, struct buf *text)
 {
-        json_object *all = json_object_new_object();
-        const char *written = NULL;
-        int r = all ? put(all, "version", json_object_new_int(VERSION)) : -ENOMEM;
+        _cleanup_(document_freep) struct document *d = document_new();
 
-        if (r == 0)
-                r = put(all, "destination", json_object_new_string(h->destination));
-        for (unsigned i = 0; i < HISTORY_RUNS && r == 0; i++)
-                r = h->has[i] ? put_run(all, which_names[i], &h->runs[i]) : 0;
-        if (r == 0)
-                written = json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-        if (r == 0)
-                r = written ? buf_printf(text, "%s\n", written) : -ENOMEM;
-        json_object_put(all);
-        return r;
+        document_number(d, "version", VERSION);
+        document_text(d, "destination", h->destination);
+        for (unsigned i = 0; i < HISTORY_RUNS; i++) {
+                if (h->has[i])
+                        put_run(d, which_names[i], &h->runs[i]);
+        }
+        return document_write(d, text);
 }
 
 static int save(const struct history *h, int dirfd)

@@ -1,0 +1,175 @@
+/* Looked up, judged, told. */
+#include "status.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "metrics.h"
+#include "options.h"
+#include "progress.h"
+#include "publish.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { SHOWN_MAX = 4096, TIME_SIZE = 32 };
+
+static const char *const verdict_names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
+
+/* ---- the verdict ---- */
+
+static enum status_verdict judge_without_complete(const struct history *h, const char *age, bool is_recent,
+                                                  char text[STATUS_TEXT_SIZE])
+{
+        if (h->has[HISTORY_STORED]) {
+                snprintf(text, STATUS_TEXT_SIZE, "the last backup is incomplete, and %s old", age);
+                return is_recent ? STATUS_WARNING : STATUS_CRITICAL;
+        }
+        if (h->has[HISTORY_LAST]) {
+                snprintf(text, STATUS_TEXT_SIZE, "no backup was completed yet, the last run %s",
+                         str_equal(h->runs[HISTORY_LAST].outcome, "interrupted") ? "was interrupted" : "failed");
+                return STATUS_CRITICAL;
+        }
+        snprintf(text, STATUS_TEXT_SIZE, "this machine remembers no backup to this destination");
+        return STATUS_UNKNOWN;
+}
+
+enum status_verdict status_judge(const struct history *h, int64_t now, uint64_t max_age_s, char text[STATUS_TEXT_SIZE])
+{
+        int64_t complete = now - h->runs[HISTORY_COMPLETE].begun, stored = now - h->runs[HISTORY_STORED].begun;
+        int64_t most = max_age_s > 0 && max_age_s < INT64_MAX ? (int64_t)max_age_s : INT64_MAX;
+        char age[PROGRESS_TEXT_SIZE], limit[PROGRESS_TEXT_SIZE];
+
+        if (!h->has[HISTORY_COMPLETE])
+                return judge_without_complete(h, progress_age(stored, age), stored <= most, text);
+        if (complete < 0) {
+                snprintf(text, STATUS_TEXT_SIZE, "the last complete backup is dated in the future: a clock was wrong");
+                return STATUS_UNKNOWN;
+        }
+        progress_age(complete, age);
+        if (complete <= most) {
+                snprintf(text, STATUS_TEXT_SIZE, "the last complete backup is %s old", age);
+                return STATUS_OK;
+        }
+        snprintf(text, STATUS_TEXT_SIZE, "the last complete backup is %s old, more than %s%s", age,
+                 progress_age(most, limit), stored <= most ? "; a later one is incomplete" : "");
+        return stored <= most ? STATUS_WARNING : STATUS_CRITICAL;
+}
+
+/* ---- for people ---- */
+
+static const char *format_time(int64_t seconds, char out[TIME_SIZE])
+{
+        time_t t = (time_t)seconds;
+        struct tm tm;
+
+        if (!localtime_r(&t, &tm) || strftime(out, TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+                snprintf(out, TIME_SIZE, "(no date)");
+        return out;
+}
+
+static void describe_run(const struct status *s, const char *label, enum history_which which, bool with_numbers)
+{
+        const struct history_run *run = &s->history.runs[which];
+        char begun[TIME_SIZE], age[PROGRESS_TEXT_SIZE], took[PROGRESS_TEXT_SIZE], count[PROGRESS_TEXT_SIZE],
+                copied[PROGRESS_TEXT_SIZE];
+
+        if (!s->history.has[which])
+                return;
+        printf("%-15s%s (%s ago), %s", label, format_time(run->begun, begun), progress_age(s->now - run->begun, age),
+               run->outcome);
+        if (with_numbers)
+                printf(" after %s, %s entries, %s copied", progress_duration((double)(run->ended - run->begun), took),
+                       progress_count(run->entries, count), progress_bytes(run->copied_bytes, copied));
+        if (run->lost > 0)
+                printf(", %s could not be read or stored", progress_count(run->lost, count));
+        if (run->snapshot[0])
+                printf(", snapshot '%s'", run->snapshot);
+        if (run->failure)
+                printf("\n%-15s%s", "", run->failure);
+        putchar('\n');
+}
+
+static void print_status(const struct status *s)
+{
+        const struct history *h = &s->history;
+
+        printf("%s: %s\n", verdict_names[s->verdict], s->text);
+        if (s->options->verbosity < 0)
+                return;
+        printf("%-15s%s\n", "destination:", s->destination);
+        describe_run(s, "last run:", HISTORY_LAST, true);
+        if (h->has[HISTORY_STORED] && h->runs[HISTORY_STORED].begun != h->runs[HISTORY_LAST].begun)
+                describe_run(s, "last backup:", HISTORY_STORED, false);
+        if (h->has[HISTORY_COMPLETE] && h->runs[HISTORY_COMPLETE].begun != h->runs[HISTORY_STORED].begun)
+                describe_run(s, "last complete:", HISTORY_COMPLETE, false);
+        describe_run(s, "skipped:", HISTORY_SKIPPED, false);
+}
+
+/* ---- all of it ---- */
+
+static int look(struct status *s, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        struct timespec now;
+
+        location_show(&s->options->destination, shown, sizeof(shown));
+        s->destination = strdup(shown);
+        if (!s->destination)
+                return err_oom(err);
+        clock_gettime(CLOCK_REALTIME, &now);
+        s->now = now.tv_sec;
+        return history_load(&s->history, s->destination, err);
+}
+
+static int tell(const struct status *s, struct err *err)
+{
+        const struct settings_told *told = &s->options->told;
+        _cleanup_(buf_deinit) struct buf report = { .data = NULL }, metrics = { .data = NULL };
+        int r = 0;
+
+        if ((told->report && status_document(s, &report) < 0) ||
+            (told->metrics && metrics_write(&s->history, NULL, &metrics) < 0))
+                return err_oom(err);
+        if (!told->report || !str_equal(told->report, "-"))
+                print_status(s);
+        if (told->report)
+                r = publish_file(told->report, PUBLISH_REPORT_MODE, &report, err);
+        if (r == 0 && told->metrics)
+                r = publish_file(told->metrics, PUBLISH_METRICS_MODE, &metrics, err);
+        return r;
+}
+
+static void status_deinit(struct status *s)
+{
+        free(s->destination);
+        history_deinit(&s->history);
+}
+
+/* Without --max-age nobody has said what is bad: then it is a failure that nothing is known. */
+static int exit_status(const struct status *s)
+{
+        if (s->options->told.max_age_s > 0)
+                return (int)s->verdict;
+        return s->verdict == STATUS_UNKNOWN ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int status_show(const struct options *o)
+{
+        _cleanup_(status_deinit) struct status s = { .options = o };
+        ERR_LOCAL(err);
+        int r = publish_check(o, &err);
+
+        if (r == 0)
+                r = look(&s, &err);
+        if (r == 0) {
+                s.verdict = status_judge(&s.history, s.now, o->told.max_age_s, s.text);
+                r = tell(&s, &err);
+        }
+        if (r == 0)
+                return exit_status(&s);
+        log_err(LOG_LEVEL_ERROR, &err);
+        return o->told.max_age_s > 0 ? STATUS_UNKNOWN : EXIT_FAILURE;
+}

@@ -1,0 +1,53 @@
+/* The same as for people; docs/report.md describes it. */
+#include "base/document.h"
+#include "options.h"
+#include "status.h"
+#include "version.h"
+
+enum { VERSION = 1 };
+
+static void put_run(struct document *d, const struct status *s, const char *key, enum history_which which)
+{
+        const struct history_run *run = &s->history.runs[which];
+
+        if (!s->history.has[which]) {
+                document_text(d, key, NULL);
+                return;
+        }
+        document_begin_object(d, key);
+        document_time(d, "begun", run->begun);
+        document_time(d, "ended", run->ended);
+        document_number(d, "age_seconds", s->now - run->begun);
+        document_text(d, "outcome", run->outcome);
+        document_number(d, "exit_status", run->status);
+        document_text(d, "snapshot", run->snapshot[0] ? run->snapshot : NULL);
+        document_count(d, "entries", run->entries);
+        document_count(d, "bytes", run->bytes);
+        document_count(d, "copied_bytes", run->copied_bytes);
+        document_count(d, "lost", run->lost);
+        document_text(d, "failure", run->failure);
+        document_end(d);
+}
+
+int status_document(const struct status *s, struct buf *ret)
+{
+        static const char *const verdicts[] = { "ok", "warning", "critical", "unknown" };
+        _cleanup_(document_freep) struct document *d = document_new();
+
+        document_number(d, "version", VERSION);
+        document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
+        document_text(d, "type", "status");
+        document_text(d, "destination", s->destination);
+        document_time(d, "now", s->now);
+        document_text(d, "verdict", verdicts[s->verdict]);
+        document_text(d, "text", s->text);
+        if (s->options->told.max_age_s > 0)
+                document_count(d, "max_age_seconds", s->options->told.max_age_s);
+        else
+                document_text(d, "max_age_seconds", NULL);
+        put_run(d, s, "last_run", HISTORY_LAST);
+        put_run(d, s, "last_backup", HISTORY_STORED);
+        put_run(d, s, "last_complete", HISTORY_COMPLETE);
+        put_run(d, s, "skipped", HISTORY_SKIPPED);
+        return document_write(d, ret);
+}
