@@ -29,7 +29,7 @@
  *      rotation.c           which snapshots go
  *      outcome.c            what the run came to; summary.c: for people
  *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
- *      status.c, status_document.c   instead of a run: how backups stand
+ *      status.c, status_judge.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class
  *      surroundings.c       what else is on the machine: who started it, and who wants to know

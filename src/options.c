@@ -398,8 +398,23 @@ static const char *const of_agent[] = { "server", "restrict", "append-only", NUL
 
 /* What else may stand on the command line with --status. A file's section may say more: it is a job's, too. */
 static const char *const of_status[] = {
-        "status", "max-age", "report",  "metrics", "config",         "no-sudo",       "verbose",  "quiet",
-        "tunnel", "timeout", "bwlimit", "retries", "remote-command", "password-file", "compress", NULL,
+        "status",
+        "max-age",
+        "report",
+        "metrics",
+        "config",
+        "no-sudo",
+        "verbose",
+        "quiet",
+        "tunnel",
+        "timeout",
+        "bwlimit",
+        "retries",
+        "remote-command",
+        "password-file",
+        "compress",
+        "disable-notifications",
+        NULL,
 };
 
 static bool is_one_of(const char *const *names, const char *name)

@@ -72,20 +72,28 @@ int publish_file(const char *file, unsigned mode, const struct buf *text, struct
         return r < 0 ? err_run(err, r, "write", file) : 0;
 }
 
-/* It is replaced by a new one beside it, so that it is the directory that must be writable. */
+/* A file is replaced by a new one beside it, so that it is the directory that must be writable. */
+static int check_place(const char *file, const char *directory)
+{
+        struct stat st;
+
+        if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+                return -EISDIR;
+        if (is_special(file))
+                return faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+        return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
 static int check_file(const char *option, const char *file, struct err *err)
 {
         _cleanup_(freep) char *directory = file ? path_parent(file) : NULL;
-        int r = 0;
+        int r;
 
         if (!file || str_equal(file, "-"))
                 return 0;
         if (!directory)
                 return err_oom(err);
-        if (is_special(file))
-                r = faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) < 0 ? -errno : 0;
-        else if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0)
-                r = -errno;
+        r = check_place(file, directory);
         if (r == 0)
                 return 0;
         err_run(err, r, "write", file);
@@ -143,10 +151,10 @@ static int write_report(const struct outcome *o, struct err *err)
         return publish_file(o->options->told.report, PUBLISH_REPORT_MODE, &text, err);
 }
 
-/* Rotation alone leaves no backup that was not there before. */
-static bool is_worth_remembering(const struct options *o)
+/* Rotation alone leaves no backup that was not there before, and what was refused touches nothing (SPEC). */
+static bool is_worth_remembering(const struct outcome *o)
 {
-        return !o->dry_run && (o->backup || o->snapshot);
+        return !o->options->dry_run && (o->options->backup || o->options->snapshot) && !report_is_refused(o->report);
 }
 
 int publish_outcome(const struct outcome *o)
@@ -156,7 +164,7 @@ int publish_outcome(const struct outcome *o)
         int r = 0;
 
         location_show(&o->options->destination, destination, sizeof(destination));
-        if (is_worth_remembering(o->options) && remember(o, destination, &err) < 0)
+        if (is_worth_remembering(o) && remember(o, destination, &err) < 0)
                 log_err(LOG_LEVEL_WARNING, &err);
         if (o->options->told.metrics && !o->options->dry_run)
                 r = write_metrics(o, destination, &err);

@@ -66,6 +66,25 @@ START_TEST(durations_are_as_exact_as_they_are_useful)
 }
 END_TEST
 
+START_TEST(ages_are_in_the_largest_unit_that_says_enough)
+{
+        static const struct {
+                int64_t seconds;
+                const char *text;
+        } rows[] = {
+                { -5, "0 seconds" },     { 0, "0 seconds" },      { 1, "1 second" },
+                { 59, "59 seconds" },    { 60, "1 minute" },      { 3599, "59 minutes" },
+                { 3600, "1 hour" },      { 86400, "24 hours" },   { 172799, "47 hours" },
+                { 172800, "2 days" },    { 1209599, "13 days" },  { 1209600, "2 weeks" },
+                { 5259600, "2 months" }, { 63115200, "2 years" }, { INT64_MAX, "292271023045 years" },
+        };
+        char out[PROGRESS_TEXT_SIZE];
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                ck_assert_str_eq(progress_age(rows[i].seconds, out), rows[i].text);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("progress");
@@ -76,6 +95,7 @@ int main(void)
         tcase_add_test(cases, counts_have_commas);
         tcase_add_test(cases, bytes_have_units_and_at_most_three_digits_before_the_point);
         tcase_add_test(cases, durations_are_as_exact_as_they_are_useful);
+        tcase_add_test(cases, ages_are_in_the_largest_unit_that_says_enough);
         suite_add_tcase(suite, cases);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_NORMAL);

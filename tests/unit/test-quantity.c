@@ -82,6 +82,50 @@ START_TEST(numbers_are_whole_and_bounded)
 }
 END_TEST
 
+START_TEST(lengths_of_time_are_sums)
+{
+        static const struct {
+                const char *text;
+                uint64_t seconds;
+        } rows[] = {
+                { "1s", 1 },         { "36h", 129600 },      { "1d 12h", 129600 },
+                { "1d12h", 129600 }, { "90 minutes", 5400 }, { "2 weeks 1 day", 1296000 },
+                { " 1w ", 604800 },  { "0d 1s", 1 },         { "12h1d", 129600 },
+                { "1min", 60 },      { "1m", 60 },           { "999999999s", 999999999 },
+        };
+        static const char *const none[] = { "",
+                                            " ",
+                                            "0",
+                                            "1",
+                                            "0s",
+                                            "h",
+                                            "1x",
+                                            "-1d",
+                                            "1.5d",
+                                            "1D",
+                                            "1d 5",
+                                            "1 d h",
+                                            "1mins",
+                                            "1month",
+                                            "1000000000s",
+                                            "1d,2h",
+                                            "99999999999999999999d" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                uint64_t seconds = 7;
+
+                ck_assert_msg(quantity_duration(rows[i].text, &seconds) == 0, "%s", rows[i].text);
+                ck_assert_uint_eq(seconds, rows[i].seconds);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+                uint64_t seconds = 7;
+
+                ck_assert_msg(quantity_duration(none[i], &seconds) == -EINVAL, "%s", none[i]);
+                ck_assert_uint_eq(seconds, 7);
+        }
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("quantity");
@@ -92,6 +136,7 @@ int main(void)
         tcase_add_test(all, rates_are_those_of_rsync);
         tcase_add_test(all, what_is_no_rate_is_refused);
         tcase_add_test(all, numbers_are_whole_and_bounded);
+        tcase_add_test(all, lengths_of_time_are_sums);
         suite_add_tcase(suite, all);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

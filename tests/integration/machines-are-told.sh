@@ -1,0 +1,153 @@
+#!/bin/bash
+# What --report, --metrics and --status tell of complete, partial, failed, refused and skipped runs agrees with what
+# happened, and with the published schema, by another's validator.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+in_memory 60m
+
+schema=$here/../../docs/report.schema.json
+"$PYTHON" -c 'import jsonschema' 2>/dev/null || skip "needs python3-jsonschema"
+cd "$tmp" || exit
+
+# valid FILE: by the schema.
+valid() {
+        "$PYTHON" - "$schema" "$1" <<'END' || fail "$1 is not what the schema says: $(head -c 2000 "$1")"
+import json
+import sys
+
+import jsonschema
+
+schema, document = (json.load(open(name, encoding="utf-8")) for name in sys.argv[1:])
+jsonschema.Draft7Validator.check_schema(schema)
+jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker()).validate(document)
+END
+}
+
+# told EXPRESSION WANTED [FILE]: a Python expression of the document d.
+told() {
+        local got
+        got=$("$PYTHON" -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "${3:-r.json}" "$1")
+        [ "$got" = "$2" ] || fail "$1 is $got, not $2: $(cat "${3:-r.json}")"
+}
+
+metric() {
+        grep -q "^rsync_system_backup_$1 $2\$" m.prom || fail "no $1 $2 in $(grep -v '^#' m.prom)"
+}
+
+status_says() { # STATUS PATTERN OPTIONS...
+        local status=$1 pattern=$2
+        shift 2
+        expect_status "$status" "$RSB" --status "$@" disk/latest
+        grep -q -e "$pattern" out || fail "no '$pattern' in $(cat out err)"
+}
+
+mkdir -p source/dir disk
+echo 12345 >source/dir/file
+printf x >"source/odd $(printf '\001\377')\"name"
+ln source/dir/file source/link
+ln -s nowhere source/symlink
+
+status_says 1 '^UNKNOWN: .*remembers no backup'
+status_says 3 '^UNKNOWN' --max-age=1d
+[ ! -e state/runs ] || fail "looking left something"
+
+# complete
+expect_status 0 run_backup --report=r.json --metrics=m.prom source disk/latest
+valid r.json
+told 'd["outcome"], d["exit_status"], d["failure"], d["errors"]' "('complete', 0, None, [])"
+told 'd["entries"]["source"], d["entries"]["new"], d["bytes"]["source"]' "(6, 5, 13)"
+told '[s["name"] for s in d["steps"] if s["done"]]' "['prepare', 'transfer', 'snapshot', 'rotation', 'release']"
+told 'd["rotation"][0]["snapshot"] == d["snapshot"] and d["rotation"][0]["fate"]' preserved
+snapshot=$("$PYTHON" -c 'import json; print(json.load(open("r.json"))["snapshot"])')
+[ -d "disk/$snapshot" ] || fail "there is no snapshot $snapshot"
+[ "$(stat -c %a r.json)" = 600 ] || fail "others may read the report"
+[ "$(stat -c %a m.prom)" = 644 ] || fail "others may not read the metrics"
+metric 'last_run_exit_status{destination="[^"]*/disk/latest"}' 0
+metric 'last_run_changes{destination="[^"]*",kind="new"}' 5
+metric 'snapshots{destination="[^"]*"}' 1
+status_says 0 '^OK: the last complete backup is [0-9]* second' --max-age=1h
+status_says 0 "snapshot '$snapshot'"
+[ "$("$RSB" --status -q disk/latest | wc -l)" = 1 ] || fail "-q says more than a line"
+
+# dry: nothing is remembered, nothing but the document is written, and the list goes elsewhere
+cp -a state/runs runs.before
+rm m.prom
+echo more >source/more
+expect_status 0 run_backup -n --report=- --metrics=m.prom source disk/latest
+valid out
+told 'd["dry_run"], d["entries"]["new"], d["snapshot"]' '(True, 1, None)' out
+grep -q 'new .*more' err || fail "the list of changes is gone: $(cat err)"
+[ ! -e m.prom ] || fail "a dry run wrote metrics"
+diff -r runs.before state/runs || fail "a dry run is remembered"
+
+# partial: files that cannot be read, and more of them than are named
+mkdir -p theirs/state theirs/source/many
+echo x >theirs/source/readable
+(cd theirs/source/many && for i in $(seq 1005); do : >"$i"; done && chmod 000 ./*)
+chown -R "$ordinary_user" theirs/state
+chown "$ordinary_user" theirs
+ordinary() {
+        as_user env HOME="$tmp/theirs" XDG_RUNTIME_DIR="$tmp/theirs/state" STATE_DIRECTORY="$tmp/theirs/state" "$RSB" --disable-notifications --no-sudo "$@"
+}
+expect_status 23 ordinary --report=theirs/r.json theirs/source theirs/disk/latest
+cp theirs/r.json r.json
+valid r.json
+told 'd["outcome"], d["exit_status"], d["entries"]["lost"], len(d["errors"]), d["errors_left_out"]' "('partial', 23, 1005, 1000, 5)"
+told 'd["errors"][0]["path"].startswith("many/"), d["errors"][0]["error"], d["errors"][0]["errno"]' "(True, 'EACCES', 13)"
+expect_status 1 ordinary --status --max-age=1d theirs/disk/latest
+grep -q '^WARNING: the last backup is incomplete' out || fail "$(cat out)"
+
+# failed: the complete one stays the last good one
+expect_status 1 run_backup --report=r.json --metrics=m.prom --force nowhere disk/latest
+valid r.json
+told 'd["outcome"], d["exit_status"], "nowhere" in d["failure"]' "('failed', 1, True)"
+metric 'last_run_exit_status{destination="[^"]*"}' 1
+metric 'last_run_entries{destination="[^"]*"}' 0
+status_says 0 '^OK' --max-age=1h
+status_says 0 'failed after .*'
+grep -q "cannot read the source directory .*nowhere" out || fail "no reason in $(cat out)"
+grep -q '^last backup:' out || fail "the last good one is not shown: $(cat out)"
+expect_status 0 "$RSB" --status --report=r.json --metrics=m.prom disk/latest
+valid r.json
+told 'd["verdict"], d["last_run"]["outcome"], d["last_complete"]["snapshot"]' "('ok', 'failed', '$snapshot')"
+metric 'last_run_exit_status{destination="[^"]*"}' 1
+
+# refused: told, not remembered
+cp -a state/runs runs.refused
+mkdir -p other/latest && : >other/latest/file
+expect_status 1 run_backup --report=r.json source other/latest
+valid r.json
+told 'd["outcome"]' failed
+expect_status 2 run_backup --report=nowhere/r.json source disk/latest
+grep -q "^error: --report: cannot write '.*nowhere/r.json': No such file" err || fail "$(cat err)"
+expect_status 2 run_backup --metrics=source source disk/latest
+diff runs.refused/*disk* state/runs/*disk* || fail "what was refused is remembered"
+
+# old: critical; a record that makes no sense is none
+"$PYTHON" - state/runs/*disk* <<'END'
+import json
+import sys
+
+h = json.load(open(sys.argv[1]))
+for run in ("last", "last_complete", "last_stored"):
+    h[run]["begun"] -= 100 * 3600
+json.dump(h, open(sys.argv[1], "w"))
+END
+status_says 0 '^OK: the last complete backup is 4 days old'
+status_says 2 '^CRITICAL: the last complete backup is 4 days old, more than 3 days' --max-age='2d 24h'
+echo 'not { json' >"$(echo state/runs/*disk*)"
+status_says 3 '^UNKNOWN' --max-age=1d
+expect_status 0 run_backup --quiet source disk/latest
+status_says 0 '^OK' --max-age=1m
+
+# where a report may go: a FIFO is written to, and what reads nothing is an error
+mkfifo pipe
+cat pipe >from.pipe &
+expect_status 0 run_backup --report=pipe source disk/latest
+wait $!
+valid from.pipe
+[ -p pipe ] || fail "the FIFO was replaced"
+expect_status 1 run_backup --report=/dev/full source disk/latest
+grep -q "cannot write '/dev/full': No space left" err || fail "$(cat err)"
+[ "$(find . -name 'r.json.*' -o -name 'm.prom.*' | wc -l)" = 0 ] || fail "temporaries are left"
