@@ -87,7 +87,7 @@ _rsync_system_backup()
                 COMPREPLY=($(compgen -W '
                         --append-only --backup --bwlimit= --compress= --config= --crypto= --daily=
                         --disable-notifications --dry-run --exclude= --force --help --hourly= --ionice=
-                        --minutely= --monthly= --mount= --multi-fs --no-sudo --password-file= --prefer-recent
+                        --list --minutely= --monthly= --mount= --multi-fs --no-sudo --password-file= --prefer-recent
                         --quiet --relaxed --remote-command= --restrict= --retries= --rotate --server --snapshot
                         --timeout= --tunnel= --verbose --version --weekly= --yearly=' -- "$cur"))
                 [[ ${COMPREPLY-} != *= ]] || compopt -o nospace

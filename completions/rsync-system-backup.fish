@@ -33,6 +33,7 @@ $rsb --short-option b --long-option backup --description 'Transfer SOURCE to DES
 $rsb --short-option s --long-option snapshot --description 'Take a snapshot'
 $rsb --short-option r --long-option rotate --description 'Remove the snapshots that are not preserved'
 $rsb --short-option n --long-option dry-run --description 'Change nothing, report what would be done'
+$rsb --long-option list --description 'Change nothing, tell what snapshots there are'
 $rsb --short-option x --long-option exclude --no-files --require-parameter --description 'Leave out what matches'
 $rsb --long-option multi-fs --description 'Cross filesystem boundaries'
 $rsb --short-option m --long-option mount --no-files --require-parameter --arguments '(__rsync_system_backup_mount_points)' --description 'Mount this entry of fstab first'

@@ -33,6 +33,14 @@ static int set_disk(struct options *o, const struct request_prepare *p, struct e
         return 0;
 }
 
+/* Who lists changes nothing, whatever else he announces. */
+static int check_survey(const struct options *o, struct err *err)
+{
+        if (o->task == OPTIONS_RUN || (o->dry_run && !o->backup && !o->snapshot && !o->rotate))
+                return 0;
+        return err_runf(err, -EPROTO, "the client breaks the protocol: it announces a run and a list at once");
+}
+
 static int check_permitted(const struct options *o, const struct options *given, struct err *err)
 {
         if (!given->append_only)
@@ -61,12 +69,15 @@ int agent_asked(struct options **ret, const struct request_prepare *p, const str
         o->backup = p->flags & REQUEST_BACKUP;
         o->snapshot = p->flags & REQUEST_SNAPSHOT;
         o->rotate = p->flags & REQUEST_ROTATE;
+        o->task = p->flags & REQUEST_SURVEY ? OPTIONS_LIST : OPTIONS_RUN;
         o->attended = p->flags & REQUEST_ATTENDED;
         o->verbosity = p->flags & REQUEST_DEBUG ? 2 : p->flags & REQUEST_VERBOSE ? 1 : 0;
         o->ionice = (enum settings_ionice)p->ionice;
         r = set_destination(o, p->path, err);
         if (r == 0)
                 r = set_disk(o, p, err);
+        if (r == 0)
+                r = check_survey(o, err);
         if (r == 0)
                 r = check_permitted(o, given, err);
         if (r < 0)

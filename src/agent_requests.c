@@ -12,6 +12,7 @@
 #include "options.h"
 #include "progress.h"
 #include "rotate/names.h"
+#include "survey.h"
 #include "transfer/channel.h"
 #include "transfer/pack.h"
 #include "transfer/request.h"
@@ -219,6 +220,26 @@ static int on_list(struct agent *a, const struct wire_message *m, struct err *er
         return r;
 }
 
+static int on_survey(struct agent *a, const struct wire_message *m, struct err *err)
+{
+        _cleanup_(survey_deinit) struct survey s = { .items = NULL };
+        ERR_LOCAL(said);
+        size_t first = 0;
+        int r;
+
+        if (!is_open(a, a->options && a->options->task == OPTIONS_LIST) || m->size > 0)
+                return request_refuse("a SURVEY that was not announced", err);
+        if (a->destination->ops->survey(a->destination, &s, &said) < 0)
+                return agent_answer_error(a, &said, err);
+        do {
+                struct buf *b = agent_begin_answer(a, MESSAGE_MEASURES, err);
+
+                r = b ? agent_end_answer(a, survey_put(b, &s, first), err) : err->code;
+                first += SURVEY_TOGETHER;
+        } while (r == 0 && first < s.count);
+        return r;
+}
+
 /* Nothing but a snapshot is ever removed, whatever the client calls one. */
 static int remove_snapshot(struct agent *a, const char *name, struct err *err)
 {
@@ -300,6 +321,8 @@ int agent_dispatch(struct agent *a, const struct wire_message *m, struct err *er
                 return on_snapshot(a, m, err);
         case MESSAGE_LIST:
                 return on_list(a, m, err);
+        case MESSAGE_SURVEY:
+                return on_survey(a, m, err);
         case MESSAGE_REMOVE:
                 return on_remove(a, m, err);
         case MESSAGE_EXPLAIN:

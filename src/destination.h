@@ -13,6 +13,7 @@ struct local_fence;
 struct options;
 struct progress;
 struct report;
+struct survey;
 
 struct destination_config {
         const struct options *options; /* all borrowed for the life of the destination */
@@ -63,6 +64,8 @@ struct destination_ops {
         int (*snapshot)(struct destination *d, struct err *err);
         int (*list)(struct destination *d, struct destination_snapshots *ret, struct err *err);
         int (*remove)(struct destination *d, const char *name, struct err *err);
+        /* The snapshots, in no order, and what they take. For OPTIONS_LIST alone, prepared as that. */
+        int (*survey)(struct destination *d, struct survey *ret, struct err *err);
         /* A step ended with -ENOSPC or -EDQUOT for good: add to @err how much is missing, what takes the room, and what
          * can be done. */
         void (*explain_full)(struct destination *d, struct err *err);

@@ -281,6 +281,7 @@ int destination_agent_new(struct destination **ret, const struct destination_con
                 .snapshot = far_snapshot,
                 .list = far_list,
                 .remove = far_remove,
+                .survey = far_survey,
                 .explain_full = far_explain_full,
                 .release = far_release,
                 .free = far_free,

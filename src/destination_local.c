@@ -210,6 +210,8 @@ static int local_prepare(struct destination *d, struct err *err)
                 return DESTINATION_ABSENT;
         if (r == 0 && o->mount)
                 r = name_again(l, err);
+        if (r == 0 && o->task == OPTIONS_LIST)
+                return local_look(l, err);
         if (r == 0)
                 r = local_place_open(&l->place, o->dry_run, l->d.config->fence, err);
         l->was_running = l->place.state.running;
@@ -335,6 +337,7 @@ int destination_local_new(struct destination **ret, const struct destination_con
                 .snapshot = local_snapshot,
                 .list = local_list,
                 .remove = local_remove,
+                .survey = local_survey,
                 .explain_full = local_explain_full,
                 .release = local_release,
                 .free = local_free,

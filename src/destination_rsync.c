@@ -121,6 +121,7 @@ int destination_rsync_new(struct destination **ret, const struct destination_con
                 .snapshot = server_snapshot,
                 .list = server_list,
                 .remove = server_remove,
+                .survey = server_survey,
                 .explain_full = server_explain_full,
                 .release = server_release,
                 .free = server_free,

@@ -100,3 +100,7 @@ int far_transfer(struct destination *d, struct err *err);
 
 /* Let the agent find out, by an exchange that changes nothing, what room a transfer would take. Not begun anew. */
 int far_imagine_transfer(struct far *f, struct err *err);
+
+/* ---- far_survey.c ---- */
+
+int far_survey(struct destination *d, struct survey *ret, struct err *err);

@@ -29,7 +29,7 @@ static unsigned wishes(const struct far *f)
                (o->snapshot ? REQUEST_SNAPSHOT : 0U) | (o->rotate ? REQUEST_ROTATE : 0U) |
                (lists ? REQUEST_LIST_CHANGES : 0U) | (f->source_is_empty ? REQUEST_SOURCE_EMPTY : 0U) |
                (o->attended ? REQUEST_ATTENDED : 0U) | (o->verbosity >= 1 ? REQUEST_VERBOSE : 0U) |
-               (o->verbosity >= 2 ? REQUEST_DEBUG : 0U);
+               (o->verbosity >= 2 ? REQUEST_DEBUG : 0U) | (o->task == OPTIONS_LIST ? REQUEST_SURVEY : 0U);
 }
 
 /* Return 0, DESTINATION_ABSENT, or a negative errno with @err filled. */

@@ -86,9 +86,13 @@ struct local_receive {
 
 int local_receive(struct destination *d, const struct local_receive *r, struct err *err);
 
+/* Prepare for that which changes nothing and takes no lock. The disk is attached. */
+int local_look(struct local *l, struct err *err);
+
 /* Operations of the destination, see destination.h. */
 int local_transfer(struct destination *d, struct err *err);
 int local_snapshot(struct destination *d, struct err *err);
+int local_survey(struct destination *d, struct survey *ret, struct err *err);
 void local_explain_full(struct destination *d, struct err *err);
 
 /* What a transfer takes that was imagined with @report. */

@@ -243,7 +243,7 @@ int local_check_is_below(int start_fd, int above_fd, bool on_one_filesystem)
 }
 
 /* By descriptors: a symlink may lead away from there, or something else be mounted in between. */
-static int check_mounted(const struct local_place *p, const struct options *o, struct err *err)
+int local_check_mounted(const struct local_place *p, const struct options *o, struct err *err)
 {
         _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1;
         char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
@@ -376,7 +376,7 @@ int local_checks(const struct local_place *p, const struct destination_config *c
         int r = check_exists(p, o, err);
 
         if (r == 0)
-                r = check_mounted(p, o, err);
+                r = local_check_mounted(p, o, err);
         if (r == 0)
                 r = check_mount_point(p, o, err);
         if (r == 0)

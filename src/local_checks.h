@@ -9,6 +9,7 @@
 struct destination_config;
 struct err;
 struct local_place;
+struct options;
 struct source_avoid;
 
 /* Has the directory no entries? Return 1, 0, or -errno. */
@@ -25,6 +26,9 @@ int local_check_is_below(int fd, int above_fd, bool on_one_filesystem);
 
 /* Of these, the ones about a source at hand, whose root is open as @source_fd. */
 int local_check_source(const struct local_place *p, const struct destination_config *c, int source_fd, struct err *err);
+
+/* Is the place on what is mounted at --mount, if that was given? Return 0 or a negative errno with @err filled. */
+int local_check_mounted(const struct local_place *p, const struct options *o, struct err *err);
 
 /* Nothing is changed. Return 0 or a negative errno with @err filled. */
 int local_checks(const struct local_place *p, const struct destination_config *c, struct err *err);

@@ -198,6 +198,39 @@ int local_place_open(struct local_place *p, bool dry_run, const struct local_fen
         return r < 0 ? r : open_latest(p, err);
 }
 
+static int look_at_state(struct local_place *p, struct err *err)
+{
+        int r;
+
+        p->state_fd = fd_open_at(p->parent_fd, STATE_DIRECTORY, O_DIRECTORY);
+        if (p->state_fd == -ENOENT || p->state_fd == -EACCES)
+                return 0;
+        if (p->state_fd < 0)
+                return err_run_at(err, p->state_fd, "open directory", p->parent, STATE_DIRECTORY);
+        r = state_load(&p->state, p->state_fd, err);
+        if (r != -EBADMSG && r != -EACCES)
+                return r;
+        log_err(LOG_LEVEL_WARNING, err);
+        return 0;
+}
+
+int local_place_look(struct local_place *p, const struct local_fence *fence, struct err *err)
+{
+        int r;
+
+        p->parent_fd = fd_open_directory(p->parent);
+        if (p->parent_fd < 0) {
+                err_run(err, p->parent_fd, "open directory", p->parent);
+                return err->code == -ENOENT ? err_hint(err, "is a disk missing there?") : err->code;
+        }
+        r = fence ? local_fence_check_fd(fence, p->parent_fd, p->parent, err) : 0;
+        if (r == 0)
+                r = look_at_state(p, err);
+        if (r == 0)
+                p->latest_fd = fd_open_at(p->parent_fd, p->latest, O_DIRECTORY);
+        return r;
+}
+
 /* ---- creating ---- */
 
 /* What somebody put there since it was missing, be it a symlink to elsewhere, was not looked at. */

@@ -54,6 +54,12 @@ int local_place_name(struct local_place *p, const char *path, const char *point,
 int local_place_open(struct local_place *p, bool dry_run, const struct local_fence *fence, struct err *err);
 
 /*
+ * The same for who only looks: no lock is taken, what is missing is an error, and what cannot be read of the state for
+ * want of permission is not known.
+ */
+int local_place_look(struct local_place *p, const struct local_fence *fence, struct err *err);
+
+/*
  * Make what is missing: the parent, the state directory with its lock, and `latest` if @with_latest, on btrfs as a
  * subvolume if we may remove subvolumes too.
  */

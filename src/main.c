@@ -13,12 +13,14 @@
  *      origin.c             the source, open for one transfer
  *      destination_local.c  a directory on this machine
  *      local_transfer.c     its jobs: from a source here; local_receive.c: from one elsewhere; local_snapshot.c
+ *      local_survey.c       what there is, and what it takes
  *      local_record.c       what the state says around a transfer
  *      local_disk.c         what is unlocked and mounted for it
  *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
  *      local_marks.c        which snapshots are whole, where a bare rsync daemon holds them
  *      local_room.c         how full it is
- *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c: its parts
+ *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c,
+ *                           far_survey.c: its parts
  *      destination_rsync.c  where an rsync serves; its parts: server_talk.c, server_transfer.c,
  *                           server_snapshots.c; password.c: of its user
  *      rsync_connection.c   the ways to it
@@ -27,6 +29,7 @@
  *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
  *      local_fence.c        what an agent is kept to
  *      rotation.c           which snapshots go
+ *      list.c               --list; survey.h: what it tells; survey_text.c, survey_pack.c: to people, to a client
  *      outcome.c            what the run came to; summary.c: for people
  *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
  *      status.c, status_judge.c, status_document.c   instead of a run: how backups stand
@@ -72,6 +75,7 @@
  *        expression, scheme, schemefile, foresee   what is preserved, and how long
  *        snapshot, relocate       making one
  *        remove                   removing one
+ *        measure, inodes, extents what one takes, and what its removal would free
  *        subvolume                both as btrfs does it
  *      storage/             the disk; state, lock, identity: what is remembered, held, recognised
  *        remembered, history      what this machine remembers, of its runs too
@@ -169,6 +173,15 @@ static void do_run(const struct options *o, struct report *report)
         surroundings_end(&surroundings);
 }
 
+/* A look is no run: nobody is told of it but who asked. */
+static void do_list(const struct options *o, struct report *report)
+{
+        _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
+
+        outcome_begin(&outcome);
+        run(&outcome, report, NULL);
+}
+
 static int do_task(const struct options *o, int argc, char **argv)
 {
         const struct report_config config = {
@@ -193,6 +206,8 @@ static int do_task(const struct options *o, int argc, char **argv)
                 r = agent_run(o, &err);
         else if (r == 0 && o->task == OPTIONS_STATUS)
                 status = status_show(o);
+        else if (r == 0 && o->task == OPTIONS_LIST)
+                do_list(o, report);
         else if (r == 0)
                 do_run(o, report);
         if (r < 0)

@@ -268,7 +268,6 @@ static int add_layers(struct command_line *c, char **ret_section, struct err *er
         _cleanup_(config_deinit) struct config config = { .file = NULL };
         struct settings *s = &c->settings;
         int r = set_argument(s, "source", c->source, "SOURCE", err);
-
         if (r == 0)
                 r = destination_from_daemon(&module, err);
         if (r == 0 && s->config)
@@ -331,7 +330,7 @@ static int check_served_path(const struct options *o, struct err *err)
         if (l->kind == LOCATION_DAEMON && strpbrk(l->path, "*?[\\"))
                 return err_usage(err, "'%s': an rsync daemon takes *, ?, [ and \\ in a path for patterns", shown);
         /* What lies beside it has to be known. */
-        if (l->kind != LOCATION_DAEMON && !o->snapshot && !o->rotate)
+        if (l->kind != LOCATION_DAEMON && !o->snapshot && !o->rotate && o->task == OPTIONS_RUN)
                 return 0;
         for (const char *part = l->path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
                 size_t size = strcspn(part, "/");
@@ -362,6 +361,16 @@ static int check_served(struct options *o, struct err *err)
                 return err_usage(err, "--rotate: no snapshot can lie beside the destination, which is all there is");
         o->lacks_parent = true;
         o->snapshot = o->rotate = false;
+        return 0;
+}
+
+/* There is nothing to choose. */
+static int settle_list(struct options *o, struct err *err)
+{
+        o->dry_run = true;
+        o->daemon = OPTIONS_DAEMON_NONE;
+        if (options_rsync_serves(o) && !has_parent(&o->destination))
+                return err_usage(err, "--list: no snapshot can lie beside the destination, which is all there is");
         return 0;
 }
 
@@ -417,6 +426,11 @@ static const char *const of_status[] = {
         NULL,
 };
 
+/* What does not go with --list: what a run does, and how it is told. */
+static const char *const of_run[] = {
+        "backup", "snapshot", "rotate", "dry-run", "multi-fs", "exclude", "force", "report", "metrics", "status", NULL,
+};
+
 static bool is_one_of(const char *const *names, const char *name)
 {
         while (*names && !str_equal(*names, name))
@@ -468,6 +482,17 @@ static int check_status(const struct command_line *c, struct err *err)
         if (!is_status && c->settings.told.max_age_s > 0)
                 return err_usage(err, "--max-age goes with --status only");
         return 0;
+}
+
+/* What does not go with a list on the command line is meant for something else. In a file it is for the runs. */
+static int check_list(const struct command_line *c, struct err *err)
+{
+        bool is_list = c->settings.flags[SETTINGS_LIST] == SETTINGS_YES;
+        const char *other = is_list ? find_given(c, of_run, true) : NULL;
+
+        if (other)
+                return err_usage(err, "--list tells of snapshots and changes nothing: it does not go with --%s", other);
+        return is_list && c->source ? err_usage(err, "--list takes a DESTINATION and no SOURCE") : 0;
 }
 
 static void fill_agent(struct options *o, struct settings *s)
@@ -546,6 +571,13 @@ static void fill(struct options *o, struct settings *s)
         o->prefer_recent = s->flags[SETTINGS_PREFER_RECENT];
 }
 
+static enum options_task choose_task(const enum settings_toggle *flags)
+{
+        if (flags[SETTINGS_LIST] == SETTINGS_YES)
+                return OPTIONS_LIST;
+        return flags[SETTINGS_STATUS] == SETTINGS_YES ? OPTIONS_STATUS : OPTIONS_RUN;
+}
+
 static int settle(struct options *o, struct command_line *c, struct err *err)
 {
         enum { RETRIES = 3 };
@@ -553,8 +585,11 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
 
         fill(o, &c->settings);
         o->destination_from_environment = c->from_environment;
-        o->task = c->settings.flags[SETTINGS_STATUS] == SETTINGS_YES ? OPTIONS_STATUS : OPTIONS_RUN;
-        r = o->task == OPTIONS_RUN ? choose_actions(o, c->settings.flags, err) : 0;
+        o->task = choose_task(c->settings.flags);
+        if (o->task == OPTIONS_RUN)
+                r = choose_actions(o, c->settings.flags, err);
+        else
+                r = o->task == OPTIONS_LIST ? settle_list(o, err) : 0;
         if (r == 0)
                 r = check_combinations(o, err);
         if (!o->link.retries_given)
@@ -576,6 +611,8 @@ int options_parse(struct options **ret, int argc, char **argv, struct err *err)
 
         if (r == 0 && c.show == OPTIONS_SHOW_NOTHING)
                 r = is_agent ? check_agent(&c, err) : check_status(&c, err);
+        if (r == 0 && c.show == OPTIONS_SHOW_NOTHING && !is_agent)
+                r = check_list(&c, err);
         if (r == 0 && c.show == OPTIONS_SHOW_NOTHING && !is_agent)
                 r = add_layers(&c, &o->section, err);
         if (r < 0)

@@ -15,6 +15,13 @@ enum options_show {
         OPTIONS_SHOW_USAGE, /* there is no DESTINATION: the usage on standard error, exit status 2 */
 };
 
+/* What is done: a run, or something beside it that changes nothing. */
+enum options_task {
+        OPTIONS_RUN,
+        OPTIONS_STATUS, /* tell of the last runs */
+        OPTIONS_LIST,   /* tell of the snapshots; the destination is opened as in a dry run, so dry_run is set */
+};
+
 /* Run by an rsync daemon after a transfer (`post-xfer exec`): how that went, by $RSYNC_EXIT_STATUS. */
 enum options_daemon {
         OPTIONS_DAEMON_NONE, /* not run by a daemon, or not after a transfer */
@@ -23,9 +30,6 @@ enum options_daemon {
         OPTIONS_DAEMON_FAILED, /* nothing may be snapshotted or rotated */
 };
 
-/* What is done: a run, or something beside it that changes nothing. */
-enum options_task { OPTIONS_RUN, OPTIONS_STATUS };
-
 struct options {
         enum options_show show; /* unless it is OPTIONS_SHOW_NOTHING, nothing below means anything */
         enum options_task task; /* without OPTIONS_RUN none of the actions is asked for */
@@ -33,10 +37,10 @@ struct options {
         char *restrict_to;
         bool append_only;
         bool backup, snapshot, rotate;
-        bool actions_asked;          /* for some of these; else they are what there is to do */
-        bool lacks_parent;           /* no snapshot can lie beside the destination: what was asked for is not done */
-        char *source;                /* plain and absolute */
-        struct location destination; /* a local one is plain and absolute */
+        bool actions_asked;            /* for some of these; else they are what there is to do */
+        bool lacks_parent;             /* no snapshot can lie beside the destination: what was asked for is not done */
+        char *source;                  /* plain and absolute */
+        struct location destination;   /* a local one is plain and absolute */
         bool destination_from_environment; /* $RSYNC_MODULE_PATH */
         enum options_daemon daemon;
         char *mount;               /* plain and absolute, or NULL */

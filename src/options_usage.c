@@ -20,6 +20,8 @@ const char *options_usage_text(void)
                "  -s, --snapshot           take a snapshot of DESTINATION\n"
                "  -r, --rotate             remove the snapshots that are not preserved\n"
                "  -n, --dry-run            change nothing, report what would be done\n"
+               "      --list               change nothing, tell what snapshots there are, how\n"
+               "                           much only they hold, and how long they stay\n"
                "\n"
                "What to back up:\n"
                "  -x, --exclude=PATTERN    leave out what matches (rsync's patterns); repeatable\n"

@@ -57,6 +57,7 @@ static uint64_t entries(const struct progress *p)
                 [PROGRESS_SNAPSHOT] = REPORT_SNAPSHOT,
                 [PROGRESS_REMOVE] = REPORT_REMOVED,
                 [PROGRESS_SYNC] = REPORT_ENTRIES,
+                [PROGRESS_SURVEY] = REPORT_SURVEYED,
         };
 
         return report_get(p->report, counts[p->step]) - p->entries_before;
@@ -123,6 +124,7 @@ void progress_describe(const struct progress *p, char *out, size_t size)
                 [PROGRESS_TRANSFER] = "transfer",
                 [PROGRESS_SNAPSHOT] = "snapshot",
                 [PROGRESS_REMOVE] = "removing what is not preserved",
+                [PROGRESS_SURVEY] = "measuring snapshots",
         };
         char count[PROGRESS_TEXT_SIZE], percent[PROGRESS_TEXT_SIZE], left[LEFT_SIZE], moved[MOVED_SIZE] = "";
         double elapsed = progress_now() - p->started;

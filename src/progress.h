@@ -6,7 +6,7 @@
 struct progress;
 struct report;
 
-enum progress_step { PROGRESS_TRANSFER, PROGRESS_SNAPSHOT, PROGRESS_REMOVE, PROGRESS_SYNC };
+enum progress_step { PROGRESS_TRANSFER, PROGRESS_SNAPSHOT, PROGRESS_REMOVE, PROGRESS_SYNC, PROGRESS_SURVEY };
 
 /*
  * Who else is told what is being done: called on the main thread when a step begins (-1: when it ends), and at each

@@ -76,7 +76,7 @@ static int take_stage(struct remote_news *n, struct unpack *u, struct err *err)
         unsigned step = unpack_u8(u);
         uint64_t expected = unpack_varint(u, UINT64_MAX);
 
-        if (!unpack_end(u) || step > PROGRESS_SYNC + 1)
+        if (!unpack_end(u) || step > PROGRESS_SURVEY + 1)
                 return request_refuse("STAGE", err);
         remote_news_end(n);
         if (step == 0)

@@ -12,8 +12,10 @@
 #include "ioclass.h"
 #include "options.h"
 #include "outcome.h"
+#include "rotate/foresee.h"
 #include "rotate/scheme.h"
 #include "rotate/schemefile.h"
+#include "survey.h"
 
 #include <errno.h>
 
@@ -133,6 +135,55 @@ static int rotate(struct destination *d, struct outcome *outcome, struct report 
         destination_snapshots_deinit(&list);
         return r;
 }
+
+/* ---- what would be ---- */
+
+static int foresee_all(const struct schemefile *file, struct survey *s, struct err *err)
+{
+        struct scheme_item *items = calloc(s->count + 1, sizeof(*items));
+        struct foresee *stays = calloc(s->count + 1, sizeof(*stays));
+
+        for (size_t i = 0; items && stays && i < s->count; i++)
+                items[i] = (struct scheme_item){ .name = s->items[i].name,
+                                                 .time = s->items[i].time,
+                                                 .complete = s->items[i].complete,
+                                                 .ignored = !schemefile_selects(file, s->items[i].name) };
+        if (items && stays) {
+                scheme_mark(&file->scheme, s->now, items, s->count);
+                foresee(&file->scheme, s->now, items, s->count, stays);
+        }
+        /* Both are in one order. */
+        for (size_t i = 0; items && stays && i < s->count; i++) {
+                s->items[i].reasons = items[i].reasons;
+                s->items[i].stays = stays[i];
+        }
+        free(items);
+        free(stays);
+        return items && stays ? 0 : err_oom(err);
+}
+
+int rotation_foresee(const struct destination *d, const struct options *o, struct survey *s, struct err *err)
+{
+        struct schemefile file;
+        int r;
+
+        if (d->keeps_all) {
+                s->unrotated = strdup(
+                        "over this connection no snapshot can be removed; the server knows how it is done there");
+                return s->unrotated ? 0 : err_oom(err);
+        }
+        r = load(&file, d, o, err);
+        if (r < 0)
+                return r;
+        if (file.refusal)
+                s->unrotated = TAKE(file.refusal);
+        else
+                r = foresee_all(&file, s, err);
+        schemefile_deinit(&file);
+        return r;
+}
+
+/* ---- what is done ---- */
 
 int rotation_run(struct destination *d, struct outcome *outcome, struct report *report, struct err *err)
 {

@@ -15,6 +15,7 @@
 #include "base/stop.h"
 #include "destination.h"
 #include "ioclass.h"
+#include "list.h"
 #include "options.h"
 #include "outcome.h"
 #include "progress.h"
@@ -47,7 +48,8 @@ static int timed(struct run *run, enum outcome_step which, step_function *step, 
         double began = progress_now();
         int r;
 
-        surroundings_step(run->surroundings, which);
+        if (run->surroundings)
+                surroundings_step(run->surroundings, which);
 
         run->outcome->started[which] = true;
         r = step(run, err);
@@ -170,12 +172,14 @@ static int do_steps(struct run *run, struct err *err)
                 return err_runf(err, -EIO,
                                 "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS %s): nothing is done",
                                 getenv("RSYNC_EXIT_STATUS"));
-        r = o->rotate ? rotation_check(run->destination, o, err) : 0;
+        r = o->rotate || o->task == OPTIONS_LIST ? rotation_check(run->destination, o, err) : 0;
         if (r == 0)
                 r = timed(run, OUTCOME_PREPARE, prepare_destination, err);
         run->outcome->is_skipped = r == DESTINATION_ABSENT;
         if (run->outcome->is_skipped)
                 return 0;
+        if (o->task == OPTIONS_LIST)
+                return r == 0 ? list_run(run->destination, o, err) : r;
         if (r == 0 && o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
@@ -205,7 +209,8 @@ static int prepare(struct run *run, struct err *err)
                 r = err_oom(err);
         if (r < 0)
                 return r;
-        surroundings_follow(run->surroundings, run->progress);
+        if (run->surroundings)
+                surroundings_follow(run->surroundings, run->progress);
         run->config = (struct destination_config){
                 .options = run->options, .filter = run->filter, .report = run->report, .progress = run->progress
         };

@@ -88,4 +88,5 @@ void server_do_without(const struct server *s, const char *why);
 
 int server_snapshot(struct destination *d, struct err *err);
 int server_list(struct destination *d, struct destination_snapshots *ret, struct err *err);
+int server_survey(struct destination *d, struct survey *ret, struct err *err);
 int server_remove(struct destination *d, const char *name, struct err *err);

@@ -20,6 +20,7 @@
 #include "progress.h"
 #include "rotate/calendar.h"
 #include "rotate/names.h"
+#include "survey.h"
 #include "transfer/rsync/rsync_chore.h"
 
 #include <errno.h>
@@ -408,6 +409,21 @@ int server_list(struct destination *d, struct destination_snapshots *ret, struct
         if (!calendar_local(time(NULL), &ret->now))
                 ret->now = INT64_MAX;
         return r;
+}
+
+int server_survey(struct destination *d, struct survey *ret, struct err *err)
+{
+        struct destination_snapshots list;
+        int r = server_list(d, &list, err);
+
+        *ret = (struct survey){ .unmeasured = "rsync's protocol does not tell of links and blocks" };
+        if (r < 0)
+                return r;
+        ret->now = list.now;
+        for (size_t i = 0; i < list.count && r == 0; i++)
+                r = survey_add(ret, &list.items[i], &(struct measure){ .entries = 0 });
+        destination_snapshots_deinit(&list);
+        return r < 0 ? err_oom(err) : 0;
 }
 
 static int settle_before(struct server *s, struct err *err)

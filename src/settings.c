@@ -359,6 +359,7 @@ const struct setting settings_table[] = {
         { "metrics", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_metrics, 0 },
         { "status", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_STATUS },
         { "max-age", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_max_age, 0 },
+        { "list", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_LIST },
         { "server", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_SERVER },
         { "restrict", 0, SETTINGS_KIND_VALUE, SETTINGS_COMMAND_LINE, set_restrict, 0 },
         { "append-only", 0, SETTINGS_KIND_FLAG, SETTINGS_COMMAND_LINE, set_flag, SETTINGS_APPEND_ONLY },

@@ -24,6 +24,7 @@ enum report_count {
         REPORT_UNSETTLED,      /* entries of the destination that could not be compared with the source */
         REPORT_SENT_BYTES,     /* over the connection to where the backup goes; */
         REPORT_RECEIVED_BYTES, /* from there */
+        REPORT_SURVEYED,       /* entries of snapshots that were looked at, to tell what they take */
         REPORT_COUNTS
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/mount.h"
 #include "base/path.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 static int read_holder(int fd)
 {
@@ -75,6 +77,41 @@ int lock_take(int dirfd, const char *name, bool create, struct err *err)
         if (create)
                 write_holder(fd);
         return TAKE_FD(fd);
+}
+
+/* Is the line of a lock of flock(2) on that inode, and not of one who waits for it? See proc_locks(5). */
+static bool is_of(const char *line, dev_t device, ino_t ino)
+{
+        unsigned long long found;
+        unsigned major_number, minor_number;
+
+        if (sscanf(line, "%*d: FLOCK %*s %*s %*d %x:%x:%llu", &major_number, &minor_number, &found) != 3)
+                return false;
+        return makedev(major_number, minor_number) == device && found == ino;
+}
+
+bool lock_is_held(int dirfd, const char *name)
+{
+        _cleanup_(fd_closep) int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_(mount_deinit) struct mount mount = { .line = NULL };
+        _cleanup_(freep) char *line = NULL;
+        bool found = false;
+        size_t size = 0;
+        struct stat st;
+        FILE *locks;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return false;
+        locks = fopen("/proc/locks", "re");
+        if (!locks)
+                return false;
+        /* On btrfs files have another device than their filesystem. */
+        if (mount_find(&mount, fd))
+                st.st_dev = mount.device;
+        while (!found && getline(&line, &size, locks) > 0)
+                found = is_of(line, st.st_dev, st.st_ino);
+        fclose(locks);
+        return found;
 }
 
 /* FNV-1a, 64 bit (http://www.isthe.com/chongo/tech/comp/fnv): a file name for any key. */

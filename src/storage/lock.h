@@ -34,5 +34,11 @@ int lock_open_runtime_directory(void);
 enum { LOCK_NAME_SIZE = 64 };
 void lock_name(char out[LOCK_NAME_SIZE], const char *kind, const char *key, const char *suffix);
 
+/*
+ * Does somebody hold the lock @name in @dirfd? Asked of /proc/locks, since a lock that is tried is held for a moment,
+ * which could be that of somebody else. Where that does not tell the answer is no.
+ */
+bool lock_is_held(int dirfd, const char *name);
+
 /* Open @name, made if it is missing, as a file that is ours alone. Return a descriptor or a negative errno. */
 int lock_open_file(int dirfd, const char *name, bool create);

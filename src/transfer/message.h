@@ -23,6 +23,7 @@ enum message_type {
         MESSAGE_CANCEL = 7,
         MESSAGE_EXPLAIN = 8,
         MESSAGE_ALIVE = 9,
+        MESSAGE_SURVEY = 10,
         /* from the agent */
         MESSAGE_OK = 16,
         MESSAGE_ERROR = 17,
@@ -34,6 +35,7 @@ enum message_type {
         MESSAGE_LIMITS = 23,
         MESSAGE_SNAPSHOTS = 24,
         MESSAGE_ITEM = 25,
+        MESSAGE_MEASURES = 26,
         /* from the sender */
         MESSAGE_DIRECTORY = 32,
         MESSAGE_TREES = 33,

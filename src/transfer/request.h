@@ -29,8 +29,9 @@ enum request_flag {
         REQUEST_SOURCE_EMPTY = 1 << 7,
         REQUEST_ATTENDED = 1 << 8, /* somebody is at a terminal */
         REQUEST_VERBOSE = 1 << 9,
-        REQUEST_DEBUG = 1 << 10, /* LOGs of the debug level are wanted */
-        REQUEST_FLAGS = (1 << 11) - 1,
+        REQUEST_DEBUG = 1 << 10,  /* LOGs of the debug level are wanted */
+        REQUEST_SURVEY = 1 << 11, /* none of a run, which nothing else then goes with */
+        REQUEST_FLAGS = (1 << 12) - 1,
 };
 
 struct request_prepare {
