@@ -78,7 +78,7 @@
  *        measure, inodes, extents what one takes, and what its removal would free
  *        subvolume                both as btrfs does it
  *      storage/             the disk; state, lock, identity: what is remembered, held, recognised
- *        remembered, history      what this machine remembers, of its runs too
+ *        remembered, history, lines   what this machine remembers, of its runs too
  *        share                    runs that use one disk
  *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it

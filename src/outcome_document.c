@@ -151,8 +151,9 @@ static void put_rotation(struct document *d, const struct outcome *o)
 
 int outcome_document(const struct outcome *o, struct buf *ret)
 {
-        _cleanup_(document_freep) struct document *d = document_new();
+        struct document document, *d = &document;
 
+        document_begin(d, ret);
         document_number(d, "version", VERSION);
         document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
         document_text(d, "type", "run");
@@ -163,5 +164,5 @@ int outcome_document(const struct outcome *o, struct buf *ret)
         put_errors(d, o->report);
         document_text(d, "snapshot", *o->snapshot ? o->snapshot : NULL);
         put_rotation(d, o);
-        return document_write(d, ret);
+        return document_finish(d);
 }

@@ -32,8 +32,9 @@ static void put_run(struct document *d, const struct status *s, const char *key,
 int status_document(const struct status *s, struct buf *ret)
 {
         static const char *const verdicts[] = { "ok", "warning", "critical", "unknown" };
-        _cleanup_(document_freep) struct document *d = document_new();
+        struct document document, *d = &document;
 
+        document_begin(d, ret);
         document_number(d, "version", VERSION);
         document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
         document_text(d, "type", "status");
@@ -49,5 +50,5 @@ int status_document(const struct status *s, struct buf *ret)
         put_run(d, s, "last_backup", HISTORY_STORED);
         put_run(d, s, "last_complete", HISTORY_COMPLETE);
         put_run(d, s, "skipped", HISTORY_SKIPPED);
-        return document_write(d, ret);
+        return document_finish(d);
 }

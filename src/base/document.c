@@ -1,132 +1,132 @@
-/* Where we are in the document is a stack: of what is open, the innermost takes what comes. */
+/* Indented by two; what separates two members is written before the second one. */
 #include "base/document.h"
 
 #include "base/buf.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <json-c/json.h>
-#include <stdio.h>
+#include <inttypes.h>
 
-enum { DEPTH_MAX = 8 };
-
-struct document {
-        json_object *open[DEPTH_MAX]; /* open[0] is all of it, and owned */
-        size_t depth;
-        bool failed;
-};
-
-struct document *document_new(void)
+static void put(struct document *d, const char *text)
 {
-        struct document *d = calloc(1, sizeof(*d));
-
-        if (!d)
-                return NULL;
-        d->open[0] = json_object_new_object();
-        d->failed = !d->open[0];
-        return d;
+        if (d->r == 0)
+                d->r = buf_puts(d->to, text);
 }
 
-struct document *document_free(struct document *d)
+/* In quotes: what must not stand there as it is becomes \uXXXX. */
+static void put_quoted(struct document *d, const char *text)
 {
-        if (d)
-                json_object_put(d->open[0]);
-        free(d);
-        return NULL;
+        put(d, "\"");
+        for (const unsigned char *p = (const unsigned char *)text; *p && d->r == 0; p++) {
+                if (*p < 0x20 || *p == 0x7f)
+                        d->r = buf_printf(d->to, "\\u%04x", *p);
+                else if (*p == '"' || *p == '\\')
+                        d->r = buf_printf(d->to, "\\%c", *p);
+                else
+                        d->r = buf_putc(d->to, (char)*p);
+        }
+        put(d, "\"");
 }
 
-/* Put @value in, which json-c stands for null with NULL. It is owned by the document then, or gone. */
-static void put(struct document *d, const char *key, json_object *value)
+static void begin_line(struct document *d)
 {
-        json_object *to = d->open[d->depth];
-        int r;
+        put(d, "\n");
+        for (unsigned i = 0; i < d->depth; i++)
+                put(d, "  ");
+}
 
-        assert((key != NULL) == json_object_is_type(to, json_type_object));
-        r = key ? json_object_object_add(to, key, value) : json_object_array_add(to, value);
-        if (r == 0)
+/* What stands before a value. */
+static void begin_member(struct document *d, const char *key)
+{
+        assert(d->depth > 0);
+        assert((key != NULL) == (d->closing[d->depth - 1] == '}'));
+        if (d->has_members)
+                put(d, ",");
+        begin_line(d);
+        d->has_members = true;
+        if (!key)
                 return;
-        json_object_put(value);
-        d->failed = true;
+        put_quoted(d, key);
+        put(d, ": ");
 }
 
-static bool works(const struct document *d)
+static void begin(struct document *d, const char *opening, char closing)
 {
-        return d && !d->failed;
+        assert(d->depth < DOCUMENT_DEPTH_MAX);
+        put(d, opening);
+        d->closing[d->depth++] = closing;
+        d->has_members = false;
 }
 
-/* Of what json-c has made of memory, if there was any. */
-static void put_new(struct document *d, const char *key, json_object *value)
+void document_begin(struct document *d, struct buf *to)
 {
-        if (value)
-                put(d, key, value);
-        else
-                d->failed = true;
-}
-
-static void begin(struct document *d, const char *key, json_object *value)
-{
-        put_new(d, key, value);
-        if (d->failed)
-                return;
-        assert(d->depth + 1 < DEPTH_MAX);
-        d->open[++d->depth] = value;
+        *d = (struct document){ .to = to };
+        begin(d, "{", '}');
 }
 
 void document_begin_object(struct document *d, const char *key)
 {
-        if (works(d))
-                begin(d, key, json_object_new_object());
+        begin_member(d, key);
+        begin(d, "{", '}');
 }
 
 void document_begin_array(struct document *d, const char *key)
 {
-        if (works(d))
-                begin(d, key, json_object_new_array());
+        begin_member(d, key);
+        begin(d, "[", ']');
 }
 
 void document_end(struct document *d)
 {
-        if (!works(d))
-                return;
-        assert(d->depth > 0);
-        d->depth--;
+        const char closing[] = { d->closing[--d->depth], '\0' };
+
+        if (d->has_members)
+                begin_line(d);
+        put(d, closing);
+        d->has_members = true;
+}
+
+int document_finish(struct document *d)
+{
+        assert(d->depth == 1);
+        document_end(d);
+        put(d, "\n");
+        return d->r;
 }
 
 void document_text(struct document *d, const char *key, const char *text)
 {
-        if (!works(d))
-                return;
+        begin_member(d, key);
         if (text)
-                put_new(d, key, json_object_new_string(text));
+                put_quoted(d, text);
         else
-                put(d, key, NULL);
+                put(d, "null");
 }
 
 void document_number(struct document *d, const char *key, int64_t n)
 {
-        if (works(d))
-                put_new(d, key, json_object_new_int64(n));
+        begin_member(d, key);
+        if (d->r == 0)
+                d->r = buf_printf(d->to, "%" PRId64, n);
 }
 
 void document_count(struct document *d, const char *key, uint64_t n)
 {
-        document_number(d, key, n > INT64_MAX ? INT64_MAX : (int64_t)n);
+        begin_member(d, key);
+        if (d->r == 0)
+                d->r = buf_printf(d->to, "%" PRIu64, n);
 }
 
 void document_seconds(struct document *d, const char *key, double seconds)
 {
-        char text[64];
-
-        if (!works(d))
-                return;
-        snprintf(text, sizeof(text), "%.3f", seconds);
-        put_new(d, key, json_object_new_double_s(seconds, text));
+        begin_member(d, key);
+        if (d->r == 0)
+                d->r = buf_printf(d->to, "%.3f", seconds);
 }
 
 void document_flag(struct document *d, const char *key, bool yes)
 {
-        if (works(d))
-                put_new(d, key, json_object_new_boolean(yes));
+        begin_member(d, key);
+        put(d, yes ? "true" : "false");
 }
 
 void document_time(struct document *d, const char *key, time_t time)
@@ -137,16 +137,4 @@ void document_time(struct document *d, const char *key, time_t time)
         if (!gmtime_r(&time, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
                 text[0] = '\0';
         document_text(d, key, text[0] ? text : NULL);
-}
-
-int document_write(const struct document *d, struct buf *ret)
-{
-        const char *text;
-
-        if (!works(d))
-                return -ENOMEM;
-        assert(d->depth == 0);
-        text = json_object_to_json_string_ext(d->open[0], JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                                                                  JSON_C_TO_STRING_NOSLASHESCAPE);
-        return text ? buf_printf(ret, "%s\n", text) : -ENOMEM;
 }

@@ -10,12 +10,21 @@
 #include <time.h>
 
 struct buf;
-struct document;
 
-/* An object that is empty. Return NULL when memory is short; all functions accept that. */
-struct document *document_new(void);
-struct document *document_free(struct document *d);
-DEFINE_FREEP(struct document, document_free)
+enum { DOCUMENT_DEPTH_MAX = 8 };
+
+struct document {
+        struct buf *to; /* borrowed */
+        int r;
+        unsigned depth;
+        char closing[DOCUMENT_DEPTH_MAX]; /* of what is open: '}' or ']' */
+        bool has_members;                 /* the innermost one, already */
+};
+
+/* An object that is empty, appended to @to. */
+void document_begin(struct document *d, struct buf *to);
+/* Everything in it must have ended. Return 0 or -ENOMEM. */
+int document_finish(struct document *d);
 
 /* What comes until document_end() is inside of it. @key is NULL for what stands in an array; so everywhere. */
 void document_begin_object(struct document *d, const char *key);
@@ -25,13 +34,9 @@ void document_end(struct document *d);
 /* @text NULL: null. */
 void document_text(struct document *d, const char *key, const char *text);
 void document_number(struct document *d, const char *key, int64_t n);
-/* What is more than INT64_MAX becomes that. */
 void document_count(struct document *d, const char *key, uint64_t n);
 /* With three digits behind the point. */
 void document_seconds(struct document *d, const char *key, double seconds);
 void document_flag(struct document *d, const char *key, bool yes);
 /* RFC 3339, in UTC, to the second. */
 void document_time(struct document *d, const char *key, time_t time);
-
-/* Append it, indented, with a newline at its end; everything must have ended. Return 0 or -ENOMEM. */
-int document_write(const struct document *d, struct buf *ret);

@@ -1,32 +1,27 @@
-/*
- * JSON by json-c (https://json-c.github.io/json-c/), which puts up with everything that it is given; what is not of the
- * type that it should be counts as absent. A failure's text may hold bytes that are no UTF-8; it is escaped where it is
- * made (path_show()), so that it holds none.
- */
+/* Lines as in lines.h: "run NAME", and behind it what is about that run. */
 #include "storage/history.h"
 
 #include "base/buf.h"
-#include "base/document.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "storage/lines.h"
 #include "storage/remembered.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <json-c/json.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 
-enum { VERSION = 1 };
+static const char version[] = "1";
 
 static const char directory_name[] = "runs";
-static const char suffix[] = ".json";
 
 static const char *const which_names[HISTORY_RUNS] = {
         [HISTORY_LAST] = "last",
-        [HISTORY_COMPLETE] = "last_complete",
-        [HISTORY_STORED] = "last_stored",
+        [HISTORY_COMPLETE] = "last-complete",
+        [HISTORY_STORED] = "last-stored",
         [HISTORY_SKIPPED] = "skipped",
 };
 
@@ -81,92 +76,99 @@ int history_note(struct history *h, const struct history_run *run)
 
 /* ---- reading ---- */
 
-static int64_t get_number(const json_object *run, const char *key)
-{
-        const json_object *value = json_object_object_get(run, key);
+struct reading {
+        struct history *history;
+        struct history_run *run; /* the one that the lines are about; NULL before the first */
+};
 
-        return json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
+static int take_word(char *out, size_t size, const char *value)
+{
+        return snprintf(out, size, "%s", value) < (int)size ? 0 : -EBADMSG;
 }
 
-static uint64_t get_count(const json_object *run, const char *key)
+static int begin_run(struct reading *reading, const char *name)
 {
-        int64_t n = get_number(run, key);
+        struct history *h = reading->history;
 
-        return n > 0 ? (uint64_t)n : 0;
-}
-
-static const char *get_text(const json_object *run, const char *key)
-{
-        json_object *value = json_object_object_get(run, key);
-
-        return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static int get_run(struct history *h, enum history_which which, const json_object *run)
-{
-        const char *failure = get_text(run, "failure");
-        char copy[ERR_TEXT_MAX + ERR_HINT_MAX];
-        struct history_run r = {
-                .begun = get_number(run, "begun"),
-                .ended = get_number(run, "ended"),
-                .status = (int)get_number(run, "exit_status"),
-                .entries = get_count(run, "entries"),
-                .bytes = get_count(run, "bytes"),
-                .copied_bytes = get_count(run, "copied_bytes"),
-                .lost = get_count(run, "lost"),
-                .failure = *failure ? copy : NULL,
-        };
-
-        snprintf(copy, sizeof(copy), "%s", failure);
-        snprintf(r.outcome, sizeof(r.outcome), "%s", get_text(run, "outcome"));
-        snprintf(r.snapshot, sizeof(r.snapshot), "%s", get_text(run, "snapshot"));
-        return keep(h, which, &r);
-}
-
-static int get_all(struct history *h, const json_object *all)
-{
-        const char *destination = get_text(all, "destination");
-        int r = 0;
-
-        if (get_number(all, "version") != VERSION || !*destination)
-                return -EBADMSG;
-        h->destination = strdup(destination);
-        if (!h->destination)
-                return -ENOMEM;
-        for (unsigned i = 0; i < HISTORY_RUNS && r == 0; i++) {
-                const json_object *run = json_object_object_get(all, which_names[i]);
-
-                if (json_object_is_type(run, json_type_object))
-                        r = get_run(h, i, run);
+        for (unsigned i = 0; i < HISTORY_RUNS; i++) {
+                if (h->has[i] || !str_equal(which_names[i], name))
+                        continue;
+                h->has[i] = true;
+                reading->run = &h->runs[i];
+                return 0;
         }
-        return r;
+        return -EBADMSG;
+}
+
+static int take_text(char **ret, const char *value)
+{
+        if (*ret || !*value)
+                return -EBADMSG;
+        *ret = strdup(value);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int take_status(int *ret, const char *value)
+{
+        uint64_t n;
+
+        if (lines_count(&n, value) < 0 || n > UINT8_MAX)
+                return -EBADMSG;
+        *ret = (int)n;
+        return 0;
+}
+
+static int take_line(void *context, const char *key, const char *value)
+{
+        struct reading *reading = context;
+        struct history_run *run = reading->run;
+
+        if (str_equal(key, "destination"))
+                return take_text(&reading->history->destination, value);
+        if (str_equal(key, "run"))
+                return begin_run(reading, value);
+        if (!run)
+                return -EBADMSG;
+        if (str_equal(key, "begun"))
+                return lines_number(&run->begun, value);
+        if (str_equal(key, "ended"))
+                return lines_number(&run->ended, value);
+        if (str_equal(key, "outcome"))
+                return take_word(run->outcome, sizeof(run->outcome), value);
+        if (str_equal(key, "exit-status"))
+                return take_status(&run->status, value);
+        if (str_equal(key, "snapshot"))
+                return take_word(run->snapshot, sizeof(run->snapshot), value);
+        if (str_equal(key, "entries"))
+                return lines_count(&run->entries, value);
+        if (str_equal(key, "bytes"))
+                return lines_count(&run->bytes, value);
+        if (str_equal(key, "copied-bytes"))
+                return lines_count(&run->copied_bytes, value);
+        if (str_equal(key, "lost"))
+                return lines_count(&run->lost, value);
+        return str_equal(key, "failure") ? take_text(&run->failure, value) : -EBADMSG;
 }
 
 int history_parse(struct history *ret, const char *text, size_t size)
 {
         struct history h = { .destination = NULL };
-        json_tokener *tokener = json_tokener_new();
-        json_object *all;
-        int r = -EBADMSG;
+        struct reading reading = { .history = &h };
+        unsigned line;
+        int r = lines_parse(text, size, version, take_line, &reading, &line);
 
-        if (!tokener)
-                return -ENOMEM;
-        all = size < INT_MAX ? json_tokener_parse_ex(tokener, text, (int)size) : NULL;
-        if (json_object_is_type(all, json_type_object))
-                r = get_all(&h, all);
-        json_object_put(all);
-        json_tokener_free(tokener);
-        if (r == 0)
+        if (r == 0 && h.destination) {
                 *ret = h;
-        else
-                history_deinit(&h);
-        return r;
+                return 0;
+        }
+        history_deinit(&h);
+        return r < 0 ? r : -EBADMSG;
 }
 
 /* ---- where it is ---- */
 
 /* Bytes that make no trouble in names stay; the others become %XX. Long ones end in a sum instead. */
-static int name_file(const char *destination, char out[NAME_MAX + 1])
+static void name_file(const char *destination, char out[NAME_MAX + 1])
 {
         enum { ROOM = 200, SUM_SIZE = 17 };
         size_t used = 0;
@@ -183,7 +185,7 @@ static int name_file(const char *destination, char out[NAME_MAX + 1])
         }
         if (used + 3 >= ROOM)
                 used += (size_t)snprintf(out + used, SUM_SIZE + 1, "-%016" PRIx64, sum);
-        return snprintf(out + used, NAME_MAX + 1 - used, "%s", suffix) < 0 ? -EINVAL : 0;
+        out[used] = '\0';
 }
 
 static int fail(int r, const char *operation, struct err *err)
@@ -199,10 +201,10 @@ static int load(struct history *ret, int dirfd, const char *destination)
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
         _cleanup_(history_deinit) struct history h = { .destination = NULL };
         char name[NAME_MAX + 1];
-        int r = name_file(destination, name);
+        int r;
 
-        if (r == 0)
-                r = remembered_read(dirfd, name, &text);
+        name_file(destination, name);
+        r = remembered_read(dirfd, name, &text);
         if (r == 0)
                 r = history_parse(&h, buf_text(&text), text.size);
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
@@ -232,44 +234,39 @@ int history_load(struct history *ret, const char *destination, struct err *err)
 
 /* ---- writing ---- */
 
-static void put_run(struct document *d, const char *key, const struct history_run *run)
+static int put_run(struct buf *b, const char *name, const struct history_run *run)
 {
-        document_begin_object(d, key);
-        document_number(d, "begun", run->begun);
-        document_number(d, "ended", run->ended);
-        document_text(d, "outcome", run->outcome);
-        document_number(d, "exit_status", run->status);
-        document_text(d, "snapshot", run->snapshot);
-        document_count(d, "entries", run->entries);
-        document_count(d, "bytes", run->bytes);
-        document_count(d, "copied_bytes", run->copied_bytes);
-        document_count(d, "lost", run->lost);
-        if (run->failure)
-                document_text(d, "failure", run->failure);
-        document_end(d);
+        int r = lines_put_text(b, "run", name);
+
+        r = r < 0 ? r : lines_put_number(b, "begun", run->begun);
+        r = r < 0 ? r : lines_put_number(b, "ended", run->ended);
+        r = r < 0 ? r : lines_put_text(b, "outcome", run->outcome);
+        r = r < 0 ? r : lines_put_number(b, "exit-status", run->status);
+        r = r < 0 ? r : lines_put_text(b, "snapshot", run->snapshot);
+        r = r < 0 ? r : lines_put_count(b, "entries", run->entries);
+        r = r < 0 ? r : lines_put_count(b, "bytes", run->bytes);
+        r = r < 0 ? r : lines_put_count(b, "copied-bytes", run->copied_bytes);
+        r = r < 0 ? r : lines_put_count(b, "lost", run->lost);
+        return r < 0 ? r : lines_put_text(b, "failure", run->failure);
 }
 
-static int write_text(const struct history *h, struct buf *text)
+int history_write(const struct history *h, struct buf *ret)
 {
-        _cleanup_(document_freep) struct document *d = document_new();
+        int r = lines_begin(ret, version);
 
-        document_number(d, "version", VERSION);
-        document_text(d, "destination", h->destination);
-        for (unsigned i = 0; i < HISTORY_RUNS; i++) {
-                if (h->has[i])
-                        put_run(d, which_names[i], &h->runs[i]);
-        }
-        return document_write(d, text);
+        r = r < 0 ? r : lines_put_text(ret, "destination", h->destination);
+        for (unsigned i = 0; i < HISTORY_RUNS && r == 0; i++)
+                r = h->has[i] ? put_run(ret, which_names[i], &h->runs[i]) : 0;
+        return r < 0 ? r : lines_end(ret);
 }
 
 static int save(const struct history *h, int dirfd)
 {
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
         char name[NAME_MAX + 1];
-        int r = name_file(h->destination, name);
+        int r = history_write(h, &text);
 
-        if (r == 0)
-                r = write_text(h, &text);
+        name_file(h->destination, name);
         return r == 0 ? remembered_replace(dirfd, name, &text) : r;
 }
 

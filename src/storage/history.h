@@ -1,12 +1,13 @@
 /*
  * What this machine remembers of its runs to a destination: the last one, and the last ones that left a backup. On the
- * machine, so that it can be asked when the disk is away and the server asleep: a JSON file for each destination in
- * `runs`, below where remembered.h says; docs/state-directory.md has the format.
+ * machine, so that it can be asked when the disk is away and the server asleep: a file for each destination in `runs`,
+ * below where remembered.h says; docs/state-directory.md has the format.
  */
 #pragma once
 
 #include "base/util.h"
 
+struct buf;
 struct err;
 
 struct history_run {
@@ -38,6 +39,9 @@ int history_load(struct history *ret, const char *destination, struct err *err);
 
 /* Parse @text of @size bytes. Return 0 or -EBADMSG (nothing is filled in), or -ENOMEM. */
 int history_parse(struct history *ret, const char *text, size_t size);
+
+/* Append it as history_parse() reads it. Return 0 or -ENOMEM. */
+int history_write(const struct history *h, struct buf *ret);
 
 /* Keep copies of @run as whatever it is, by its outcome. Return 0 or -ENOMEM. */
 int history_note(struct history *h, const struct history_run *run);

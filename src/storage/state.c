@@ -1,12 +1,10 @@
-/*
- * One "key value" a line; the value is the rest of the line, with bytes below 0x21 at its ends, control characters and
- * '%' written as %XX. The last line is "end", so that a file cut short is recognised.
- */
+/* Lines as in lines.h; what is there twice, or makes no sense, is damage. */
 #include "storage/state.h"
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "storage/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +12,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { STATE_SIZE_MAX = 16 * 1024 * 1024, STATE_VERSION = 1, RESERVE_SIZE = 64 * 1024 };
+enum { STATE_SIZE_MAX = 16 * 1024 * 1024, RESERVE_SIZE = 64 * 1024 };
 
+static const char version[] = "1";
 static const char file_name[] = "state";
 static const char new_name[] = "state.new";
 static const char reserve_name[] = "reserve";
@@ -122,30 +121,6 @@ void state_drop_outcome(struct state *s, const char *name)
 
 /* ---- writing ---- */
 
-static bool needs_escape(const char *value, size_t i)
-{
-        unsigned char c = (unsigned char)value[i];
-
-        return c < 0x20 || c == 0x7f || c == '%' || (c == ' ' && (i == 0 || value[i + 1] == '\0'));
-}
-
-static int put_text(struct buf *b, const char *key, const char *value)
-{
-        int r;
-
-        /* An empty text is none: the reader takes a key without a value for damage. */
-        if (!value || !*value)
-                return 0;
-        r = buf_printf(b, "%s ", key);
-        for (size_t i = 0; value[i] && r == 0; i++) {
-                if (needs_escape(value, i))
-                        r = buf_printf(b, "%%%02X", (unsigned char)value[i]);
-                else
-                        r = buf_putc(b, value[i]);
-        }
-        return r == 0 ? buf_putc(b, '\n') : r;
-}
-
 static int put_time(struct buf *b, const char *key, struct timespec t)
 {
         return buf_printf(b, "%s %jd.%09ld\n", key, (intmax_t)t.tv_sec, t.tv_nsec);
@@ -153,23 +128,24 @@ static int put_time(struct buf *b, const char *key, struct timespec t)
 
 static int put_all(struct buf *b, const struct state *s)
 {
-        int r = buf_printf(b, "version %d\n", STATE_VERSION);
+        int r = lines_begin(b, version);
 
-        r = r < 0 ? r : put_text(b, "machine", s->machine);
-        r = r < 0 ? r : put_text(b, "source", s->source);
-        r = r < 0 ? r : put_text(b, "source-filesystem", s->source_filesystem);
-        r = r < 0 ? r : put_text(b, "latest", s->latest);
+        r = r < 0 ? r : lines_put_text(b, "machine", s->machine);
+        r = r < 0 ? r : lines_put_text(b, "source", s->source);
+        r = r < 0 ? r : lines_put_text(b, "source-filesystem", s->source_filesystem);
+        r = r < 0 ? r : lines_put_text(b, "latest", s->latest);
         if (r == 0 && s->has_reference)
                 r = put_time(b, "reference", s->reference);
         if (r == 0 && s->running)
                 r = put_time(b, "running-since", s->running_since);
-        r = r < 0 ? r : put_text(b, "partial", s->partial ? "yes" : "no");
-        r = r < 0 ? r : buf_printf(b, "entries %" PRIu64 "\nbytes %" PRIu64 "\n", s->entries, s->bytes);
+        r = r < 0 ? r : lines_put_text(b, "partial", s->partial ? "yes" : "no");
+        r = r < 0 ? r : lines_put_count(b, "entries", s->entries);
+        r = r < 0 ? r : lines_put_count(b, "bytes", s->bytes);
         for (size_t i = 0; i < s->filesystem_count && r == 0; i++)
-                r = put_text(b, "filesystem", s->filesystems[i]);
+                r = lines_put_text(b, "filesystem", s->filesystems[i]);
         for (size_t i = 0; i < s->outcome_count && r == 0; i++)
-                r = put_text(b, s->outcomes[i].complete ? "complete" : "incomplete", s->outcomes[i].name);
-        return r < 0 ? r : buf_puts(b, "end\n");
+                r = lines_put_text(b, s->outcomes[i].complete ? "complete" : "incomplete", s->outcomes[i].name);
+        return r < 0 ? r : lines_end(b);
 }
 
 /* Return 0 or -errno. */
@@ -217,36 +193,6 @@ int state_save(const struct state *s, int dirfd, struct err *err)
 
 /* ---- reading ---- */
 
-static int hex_digit(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Undo the escapes in place. Return 0 or -EBADMSG. */
-static int unescape(char *text)
-{
-        char *to = text;
-
-        for (const char *from = text; *from; from++) {
-                int high, low;
-
-                if (*from != '%') {
-                        *to++ = *from;
-                        continue;
-                }
-                high = hex_digit(from[1]);
-                low = high < 0 ? -1 : hex_digit(from[2]);
-                if (low < 0 || (high == 0 && low == 0))
-                        return -EBADMSG;
-                *to++ = (char)(high * 16 + low);
-                from += 2;
-        }
-        *to = '\0';
-        return 0;
-}
-
 static int parse_text(char **field, const char *value)
 {
         if (*field || !*value)
@@ -259,23 +205,17 @@ struct seen {
         bool partial, entries, bytes;
 };
 
-static int parse_digits(uint64_t *ret, const char *value)
-{
-        char *end;
-
-        if (*value < '0' || *value > '9')
-                return -EBADMSG;
-        errno = 0;
-        *ret = strtoull(value, &end, 10);
-        return errno || *end ? -EBADMSG : 0;
-}
+struct reading {
+        struct state *state;
+        struct seen seen;
+};
 
 static int parse_number(bool *has, uint64_t *ret, const char *value)
 {
         if (*has)
                 return -EBADMSG;
         *has = true;
-        return parse_digits(ret, value);
+        return lines_count(ret, value);
 }
 
 static int parse_bool(bool *has, bool *ret, const char *value)
@@ -298,7 +238,7 @@ static int parse_time(bool *has, struct timespec *ret, const char *value)
                 return -EBADMSG;
         errno = 0;
         sec = strtoll(value, &end, 10);
-        if (errno || *end != '.' || strlen(end + 1) != 9 || parse_digits(&nsec, end + 1) < 0)
+        if (errno || *end != '.' || strlen(end + 1) != 9 || lines_count(&nsec, end + 1) < 0)
                 return -EBADMSG;
         *ret = (struct timespec){ .tv_sec = sec, .tv_nsec = (long)nsec };
         *has = true;
@@ -315,8 +255,12 @@ static int parse_outcome(struct state *s, const char *value, bool complete)
         return !*value || find_outcome(s, value) ? -EBADMSG : state_add_outcome(s, value, complete);
 }
 
-static int parse_key(struct state *s, struct seen *seen, const char *key, const char *value)
+static int parse_key(void *context, const char *key, const char *value)
 {
+        struct reading *reading = context;
+        struct state *s = reading->state;
+        struct seen *seen = &reading->seen;
+
         if (str_equal(key, "machine"))
                 return parse_text(&s->machine, value);
         if (str_equal(key, "source"))
@@ -342,53 +286,14 @@ static int parse_key(struct state *s, struct seen *seen, const char *key, const 
         return -EBADMSG;
 }
 
-/* @line is without its newline. Return 1 for the line that ends the file, 0, or -errno. */
-static int parse_line(struct state *s, struct seen *seen, char *line, unsigned number)
-{
-        char *value = strchr(line, ' ');
-
-        if (!value)
-                return str_equal(line, "end") ? 1 : -EBADMSG;
-        *value++ = '\0';
-        if (unescape(value) < 0)
-                return -EBADMSG;
-        if (number == 1)
-                return str_equal(line, "version") && str_equal(value, "1") ? 0 : -EBADMSG;
-        return parse_key(s, seen, line, value);
-}
-
-static int parse_lines(struct state *s, char *text, size_t size, unsigned *ret_line)
-{
-        struct seen seen = { .partial = false };
-        char *line = text, *end;
-        int r = 0;
-
-        for (*ret_line = 1; (end = memchr(line, '\n', size - (size_t)(line - text))); (*ret_line)++) {
-                *end = '\0';
-                if (strlen(line) != (size_t)(end - line))
-                        return -EBADMSG;
-                r = parse_line(s, &seen, line, *ret_line);
-                line = end + 1;
-                if (r != 0)
-                        break;
-        }
-        /* Nothing before or behind the "end". */
-        return r < 0 ? r : r == 1 && line == text + size && *ret_line > 1 ? 0 : -EBADMSG;
-}
-
 int state_parse(struct state *ret, const char *text, size_t size, struct err *err)
 {
-        _cleanup_(freep) char *copy = malloc(size + 1);
-        unsigned line = 0;
+        struct reading reading = { .state = ret };
+        unsigned line;
         int r;
 
         *ret = (struct state){ .machine = NULL };
-        if (!copy)
-                return err_oom(err);
-        if (size > 0)
-                memcpy(copy, text, size);
-        copy[size] = '\0';
-        r = parse_lines(ret, copy, size, &line);
+        r = lines_parse(text, size, version, parse_key, &reading, &line);
         if (r == 0)
                 return 0;
         state_deinit(ret);

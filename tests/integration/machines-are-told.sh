@@ -125,18 +125,11 @@ expect_status 2 run_backup --metrics=source source disk/latest
 diff runs.refused/*disk* state/runs/*disk* || fail "what was refused is remembered"
 
 # old: critical; a record that makes no sense is none
-"$PYTHON" - state/runs/*disk* <<'END'
-import json
-import sys
-
-h = json.load(open(sys.argv[1]))
-for run in ("last", "last_complete", "last_stored"):
-    h[run]["begun"] -= 100 * 3600
-json.dump(h, open(sys.argv[1], "w"))
-END
+awk '$1 == "begun" { $2 -= 100 * 3600 } { print }' state/runs/*disk* >aged
+cat aged >"$(echo state/runs/*disk*)"
 status_says 0 '^OK: the last complete backup is 4 days old'
 status_says 2 '^CRITICAL: the last complete backup is 4 days old, more than 3 days' --max-age='2d 24h'
-echo 'not { json' >"$(echo state/runs/*disk*)"
+echo 'not a record' >"$(echo state/runs/*disk*)"
 status_says 3 '^UNKNOWN' --max-age=1d
 expect_status 0 run_backup --quiet source disk/latest
 status_says 0 '^OK' --max-age=1m
