@@ -36,6 +36,11 @@ wrong 'bwlimit.*fast' --bwlimit=fast source host:/parent/latest
 wrong 'goes with --server' --restrict=/x source host:/parent/latest
 wrong 'needs --restrict' --server --append-only
 wrong 'no DESTINATION' --server parent/latest
+wrong 'list.* with --dry-run' --list -n parent/latest
+wrong 'list.* with --exclude' --list -x a parent/latest
+wrong 'list.* no SOURCE' --list source parent/latest
+wrong 'scheme\|daily' --list --daily=0 parent/latest
+wrong 'no snapshot can lie beside' --list rsync://host/module
 wrong 'snapshot without --backup' -s source host::module
 wrong 'no snapshot can lie beside' -r source rsync://host/module
 wrong 'mount cannot be used' --mount=/mnt source host::module
