@@ -32,7 +32,7 @@
  *      list.c               --list; survey.h: what it tells; survey_text.c, survey_pack.c: to people, to a client
  *      outcome.c            what the run came to; summary.c: for people
  *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
- *      status.c, status_judge.c, status_document.c   instead of a run: how backups stand
+ *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class
  *      surroundings.c       what else is on the machine: who started it, and who wants to know
@@ -205,7 +205,7 @@ static int do_task(const struct options *o, int argc, char **argv)
         if (r == 0 && o->server)
                 r = agent_run(o, &err);
         else if (r == 0 && o->task == OPTIONS_STATUS)
-                status = status_show(o);
+                status = status_show(o, report);
         else if (r == 0 && o->task == OPTIONS_LIST)
                 do_list(o, report);
         else if (r == 0)

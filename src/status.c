@@ -52,6 +52,23 @@ static void describe_run(const struct status *s, const char *label, enum history
         putchar('\n');
 }
 
+/* How many, or with -v which. */
+static void describe_snapshots(const struct status *s)
+{
+        const struct destination_snapshots *list = &s->snapshots;
+        char age[PROGRESS_TEXT_SIZE];
+
+        if (!s->are_seen) {
+                printf("%-15s%s\n", "snapshots:", s->unseen);
+                return;
+        }
+        printf("%-15s%zu\n", "snapshots:", list->count);
+        for (size_t i = 0; i < list->count && s->options->verbosity > 0; i++)
+                printf("%-15s%s (%s ago)%s\n", "", list->items[i].name,
+                       progress_age(list->now - list->items[i].time, age),
+                       list->items[i].complete ? "" : ", incomplete");
+}
+
 static void print_status(const struct status *s)
 {
         const struct history *h = &s->history;
@@ -66,6 +83,7 @@ static void print_status(const struct status *s)
         if (h->has[HISTORY_COMPLETE] && h->runs[HISTORY_COMPLETE].begun != h->runs[HISTORY_STORED].begun)
                 describe_run(s, "last complete:", HISTORY_COMPLETE, false);
         describe_run(s, "skipped:", HISTORY_SKIPPED, false);
+        describe_snapshots(s);
 }
 
 /* ---- all of it ---- */
@@ -106,6 +124,7 @@ static void status_deinit(struct status *s)
 {
         free(s->destination);
         history_deinit(&s->history);
+        destination_snapshots_deinit(&s->snapshots);
 }
 
 /* Without --max-age nobody has said what is bad: then it is a failure that nothing is known. */
@@ -116,7 +135,7 @@ static int exit_status(const struct status *s)
         return s->verdict == STATUS_UNKNOWN ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int status_show(const struct options *o)
+int status_show(const struct options *o, struct report *report)
 {
         _cleanup_(status_deinit) struct status s = { .options = o };
         ERR_LOCAL(err);
@@ -125,6 +144,7 @@ int status_show(const struct options *o)
         if (r == 0)
                 r = look(&s, &err);
         if (r == 0) {
+                status_look(&s, report);
                 s.verdict = status_judge(&s.history, s.now, o->told.max_age_s, s.text);
                 r = tell(&s, &err);
         }

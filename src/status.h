@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include "base/err.h"
 #include "base/util.h"
+#include "destination.h"
 #include "storage/history.h"
 
 struct buf;
@@ -20,15 +22,21 @@ struct status {
         const struct options *options; /* borrowed */
         char *destination;             /* as it is shown */
         struct history history;
-        int64_t now; /* seconds since 1970 */
+        struct destination_snapshots snapshots;
+        bool are_seen;             /* the snapshots are; */
+        char unseen[ERR_TEXT_MAX]; /* or why not */
+        int64_t now;               /* seconds since 1970 */
         enum status_verdict verdict;
         char text[STATUS_TEXT_SIZE]; /* the verdict in words */
 };
 
 /* Find out, and print it. Return the exit status. */
-int status_show(const struct options *o);
+int status_show(const struct options *o, struct report *report);
 
 /* ---- parts of it ---- */
+
+/* List the snapshots of a local destination, if its disk is there. */
+void status_look(struct status *s, struct report *report);
 
 /*
  * Judge by what is remembered: is the last complete backup at most @max_age_s old (0: any age)? An incomplete one is a

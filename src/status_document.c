@@ -29,6 +29,25 @@ static void put_run(struct document *d, const struct status *s, const char *key,
         document_end(d);
 }
 
+static void put_snapshots(struct document *d, const struct status *s)
+{
+        if (!s->are_seen) {
+                document_text(d, "snapshots", NULL);
+                document_text(d, "snapshots_unseen", s->unseen);
+                return;
+        }
+        document_begin_array(d, "snapshots");
+        for (size_t i = 0; i < s->snapshots.count; i++) {
+                document_begin_object(d, NULL);
+                document_text(d, "name", s->snapshots.items[i].name);
+                document_number(d, "age_seconds", s->snapshots.now - s->snapshots.items[i].time);
+                document_flag(d, "complete", s->snapshots.items[i].complete);
+                document_end(d);
+        }
+        document_end(d);
+        document_text(d, "snapshots_unseen", NULL);
+}
+
 int status_document(const struct status *s, struct buf *ret)
 {
         static const char *const verdicts[] = { "ok", "warning", "critical", "unknown" };
@@ -50,5 +69,6 @@ int status_document(const struct status *s, struct buf *ret)
         put_run(d, s, "last_backup", HISTORY_STORED);
         put_run(d, s, "last_complete", HISTORY_COMPLETE);
         put_run(d, s, "skipped", HISTORY_SKIPPED);
+        put_snapshots(d, s);
         return document_finish(d);
 }

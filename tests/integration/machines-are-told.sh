@@ -70,6 +70,13 @@ status_says 0 '^OK: the last complete backup is [0-9]* second' --max-age=1h
 status_says 0 "snapshot '$snapshot'"
 [ "$("$RSB" --status -q disk/latest | wc -l)" = 1 ] || fail "-q says more than a line"
 
+# another machine's backups, as the server sees them: by their snapshots
+mkdir elsewhere
+expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status -v --max-age=1h disk/latest
+grep -q "^snapshots: *1$" out || fail "the snapshot is not counted: $(cat out)"
+grep -q "^ *$snapshot (.* ago)$" out || fail "the snapshot is not shown: $(cat out)"
+grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells of no backup: $(cat out)"
+
 # dry: nothing is remembered, nothing but the document is written, and the list goes elsewhere
 cp -a state/runs runs.before
 rm m.prom
@@ -130,9 +137,22 @@ cat aged >"$(echo state/runs/*disk*)"
 status_says 0 '^OK: the last complete backup is 4 days old'
 status_says 2 '^CRITICAL: the last complete backup is 4 days old, more than 3 days' --max-age='2d 24h'
 echo 'not a record' >"$(echo state/runs/*disk*)"
-status_says 3 '^UNKNOWN' --max-age=1d
+status_says 0 '^OK' --max-age=1d
+! grep -q '^last run' out || fail "a run is made up: $(cat out)"
 expect_status 0 run_backup --quiet source disk/latest
 status_says 0 '^OK' --max-age=1m
+
+# the disk is away: what is remembered stays
+mv disk away
+status_says 0 '^OK' --max-age=1h
+grep -q "^snapshots: *cannot open directory '.*/disk': No such file" out || fail "snapshots of a disk that is away: $(cat out)"
+expect_status 0 "$RSB" --status --report=r.json disk/latest
+valid r.json
+told 'd["snapshots"], "disk" in d["snapshots_unseen"]' '(None, True)'
+mv away disk
+expect_status 0 "$RSB" --status --report=r.json disk/latest
+valid r.json
+told 'len(d["snapshots"]) > 1, d["snapshots_unseen"]' '(True, None)'
 
 # where a report may go: a FIFO is written to, and what reads nothing is an error
 mkfifo pipe
