@@ -29,7 +29,8 @@
  *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
  *      local_fence.c        what an agent is kept to
  *      rotation.c           which snapshots go
- *      list.c               --list; survey.h: what it tells; survey_text.c, survey_pack.c: to people, to a client
+ *      list.c               --list; survey.h: what it tells; survey_text.c, survey_document.c, survey_pack.c: to people,
+ *                           machines, a client
  *      outcome.c            what the run came to; summary.c: for people
  *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
  *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
@@ -177,7 +178,12 @@ static void do_run(const struct options *o, struct report *report)
 static void do_list(const struct options *o, struct report *report)
 {
         _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
+        ERR_LOCAL(err);
 
+        if (publish_check(o, &err) < 0) {
+                report_failure(report, &err);
+                return;
+        }
         outcome_begin(&outcome);
         run(&outcome, report, NULL);
 }

@@ -428,7 +428,7 @@ static const char *const of_status[] = {
 
 /* What does not go with --list: what a run does, and how it is told. */
 static const char *const of_run[] = {
-        "backup", "snapshot", "rotate", "dry-run", "multi-fs", "exclude", "force", "report", "metrics", "status", NULL,
+        "backup", "snapshot", "rotate", "dry-run", "multi-fs", "exclude", "force", "metrics", "status", NULL,
 };
 
 static bool is_one_of(const char *const *names, const char *name)
@@ -578,6 +578,24 @@ static enum options_task choose_task(const enum settings_toggle *flags)
         return flags[SETTINGS_STATUS] == SETTINGS_YES ? OPTIONS_STATUS : OPTIONS_RUN;
 }
 
+static bool was_given(const struct command_line *c, const char *name)
+{
+        return c->given[settings_find(name) - settings_table];
+}
+
+/* What a file says of these is for the runs: what they have told must not be replaced by something else. */
+static void keep_told_files(struct options *o, const struct command_line *c)
+{
+        if (!was_given(c, "report")) {
+                free(o->told.report);
+                o->told.report = NULL;
+        }
+        if (!was_given(c, "metrics")) {
+                free(o->told.metrics);
+                o->told.metrics = NULL;
+        }
+}
+
 static int settle(struct options *o, struct command_line *c, struct err *err)
 {
         enum { RETRIES = 3 };
@@ -590,6 +608,8 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
                 r = choose_actions(o, c->settings.flags, err);
         else
                 r = o->task == OPTIONS_LIST ? settle_list(o, err) : 0;
+        if (o->task != OPTIONS_RUN)
+                keep_told_files(o, c);
         if (r == 0)
                 r = check_combinations(o, err);
         if (!o->link.retries_given)

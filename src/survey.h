@@ -59,6 +59,13 @@ int survey_take(struct survey *s, struct unpack *u);
  */
 int survey_print(struct buf *out, const struct survey *s, int verbosity);
 
+/* ---- survey_document.c ---- */
+
+/* Append it as JSON; @destination is how that is shown. Return 0 or -ENOMEM. */
+int survey_document(struct buf *out, const struct survey *s, const char *destination);
+
+/* ---- parts of survey_text.c ---- */
+
 enum { SURVEY_RULE_SIZE = 128 };
 
 /* "daily until 2026-12-04 17:00". Returns @out. */

@@ -70,6 +70,26 @@ status_says 0 '^OK: the last complete backup is [0-9]* second' --max-age=1h
 status_says 0 "snapshot '$snapshot'"
 [ "$("$RSB" --status -q disk/latest | wc -l)" = 1 ] || fail "-q says more than a line"
 
+# the list
+expect_status 0 "$RSB" --list --report=r.json disk/latest
+valid r.json
+told 'd["snapshots"][0]["name"], d["snapshots"][0]["entries"], d["snapshots"][0]["rule"], d["unmeasured"]' \
+        "('$snapshot', 6, 'monthly', None)"
+grep -q "^$snapshot" out || fail "no table: $(cat out)"
+expect_status 0 "$RSB" --list --report=- --quiet disk/latest
+valid out
+mkdir none none/latest
+expect_status 0 "$RSB" --list --report=r.json none/latest
+valid r.json
+told 'd["snapshots"]' '[]'
+
+# what a job's section says is for its runs
+printf '[job]\ndestination = %s/disk/latest\nreport = %s/mine.json\nmetrics = %s/mine.prom\n' "$tmp" "$tmp" "$tmp" >job.ini
+expect_status 0 "$RSB" --status --config=job.ini
+expect_status 0 "$RSB" --list --config=job.ini
+[ ! -e mine.json ] || fail "the report of a run would be replaced"
+[ ! -e mine.prom ] || fail "the metrics of a run would be replaced"
+
 # another machine's backups, as the server sees them: by their snapshots
 mkdir elsewhere
 expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status -v --max-age=1h disk/latest
