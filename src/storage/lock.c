@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 static int read_holder(int fd)
 {
@@ -80,14 +79,20 @@ int lock_take(int dirfd, const char *name, bool create, struct err *err)
 }
 
 /* Is the line of a lock of flock(2) on that inode, and not of one who waits for it? See proc_locks(5). */
-static bool is_of(const char *line, dev_t device, ino_t ino)
+static bool is_of(char *line, dev_t device, ino_t ino)
 {
-        unsigned long long found;
-        unsigned major_number, minor_number;
+        enum { KIND = 1, PLACE = 5, FIELDS = 6 };
+        char *fields[FIELDS], *number;
+        size_t n = 0;
+        dev_t found;
 
-        if (sscanf(line, "%*d: FLOCK %*s %*s %*d %x:%x:%llu", &major_number, &minor_number, &found) != 3)
+        while (n < FIELDS && (fields[n] = strsep(&line, " \n")))
+                n += *fields[n] != '\0';
+        if (n < FIELDS || !str_equal(fields[KIND], "FLOCK"))
                 return false;
-        return makedev(major_number, minor_number) == device && found == ino;
+        number = strrchr(fields[PLACE], ':');
+        return number && mount_parse_device(&found, fields[PLACE], 16) && found == device &&
+               strtoull(number + 1, NULL, 10) == ino;
 }
 
 bool lock_is_held(int dirfd, const char *name)

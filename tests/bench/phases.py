@@ -22,6 +22,7 @@ AGAINST = {
     "first backup": "rsync -aHAX --numeric-ids, sync",
     "unchanged": "rsync -aHAX --numeric-ids --delete",
     "snapshot": "cp --archive --link",
+    "list": "du -s of the same trees",
     "removal": "rm -rf",
     "whole run": "these three in sequence",
     "cold unchanged": "rsync, source not in memory",
@@ -45,6 +46,9 @@ class Theirs:
 
     def snapshot(self):
         return ["cp", "--archive", "--link", self.latest, self.parent + "/snapshot-1"]
+
+    def list(self):
+        return ["du", "-s", self.latest, self.parent + "/snapshot-1"]
 
     def whole(self):
         return ["sh", "-c", f"{' '.join(self.unchanged())} && cd {self.parent} &&"
@@ -70,6 +74,9 @@ class Ours:
 
     def snapshot(self):
         return self.call("--snapshot")
+
+    def list(self):
+        return self.call("--list")
 
     def whole(self):
         # Of all snapshots of a year the newest is preserved: the one that this run makes, not the one that is there.
@@ -122,6 +129,7 @@ class Bench:
         self.phase("first backup", order, lambda side: side.first())
         self.phase("unchanged", order, lambda side: side.unchanged())
         self.phase("snapshot", order, lambda side: side.snapshot())
+        self.phase("list", order, lambda side: side.list())
         # Snapshots of one second would have one name, and the program wait for the next.
         time.sleep(1)
         self.phase("whole run", order, lambda side: side.whole())

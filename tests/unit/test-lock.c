@@ -54,6 +54,25 @@ START_TEST(a_second_process_is_refused_and_told_by_whom)
 }
 END_TEST
 
+START_TEST(who_asks_takes_nothing)
+{
+        int dir = scratch_directory(), fd, other;
+        struct err err;
+
+        ck_assert(!lock_is_held(dir, "lock"));
+        fd = take(dir, "lock", true, &err);
+        ck_assert_int_ge(fd, 0);
+        ck_assert(lock_is_held(dir, "lock"));
+        ck_assert(!lock_is_held(dir, "other"));
+        close(fd);
+        ck_assert(!lock_is_held(dir, "lock"));
+        /* Asking is no lock for a moment, either: one that is free can be taken whoever has just asked. */
+        other = take(dir, "lock", true, &err);
+        ck_assert_int_ge(other, 0);
+        close(other);
+}
+END_TEST
+
 START_TEST(what_is_in_the_file_means_nothing)
 {
         static const char *const texts[] = { "", "1\n", "99999999999999999999\n", "-5\n", "hello\n", "12" };
@@ -144,6 +163,7 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
+                a_second_process_is_refused_and_told_by_whom, who_asks_takes_nothing,
                 a_second_process_is_refused_and_told_by_whom, what_is_in_the_file_means_nothing,
                 a_missing_file_is_made_only_when_asked,       what_is_no_plain_file_of_ours_is_refused,
                 this_machine_knows_a_destination_by_its_key,
