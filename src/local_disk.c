@@ -192,7 +192,7 @@ static int adopt(const struct options *o, struct local_disk_layer *layer, bool w
                 int r = fstab_remount_writable(layer->name, err);
 
                 if (r < 0)
-                        return err_hint(err, "a dry run has mounted it read-only: try again when that has ended");
+                        return err_hint(err, "a dry run or a list has mounted it read-only: try again when that has ended");
                 is_read_only = false;
         }
         return note_write(&layer->share, instance, is_read_only, layer->below[0] ? layer->below : n.below, err);

@@ -48,6 +48,10 @@ back_up 3
 rm "$source/only third" "$source/few/of third"
 head -c 1000 /dev/urandom >>"$source/few/19"
 back_up 4
+# A file that shares all of its blocks with one elsewhere.
+if [ "$type" = xfs ]; then
+        cp --reflink=always "$parent/latest/few/20" "$parent/2001-02-03/shared"
+fi
 
 # free: bytes, when all is written and what was removed is cleaned up.
 free() {

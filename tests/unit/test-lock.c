@@ -163,9 +163,11 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                a_second_process_is_refused_and_told_by_whom, who_asks_takes_nothing,
-                a_second_process_is_refused_and_told_by_whom, what_is_in_the_file_means_nothing,
-                a_missing_file_is_made_only_when_asked,       what_is_no_plain_file_of_ours_is_refused,
+                a_second_process_is_refused_and_told_by_whom,
+                who_asks_takes_nothing,
+                what_is_in_the_file_means_nothing,
+                a_missing_file_is_made_only_when_asked,
+                what_is_no_plain_file_of_ours_is_refused,
                 this_machine_knows_a_destination_by_its_key,
         };
 
