@@ -15,6 +15,7 @@
 #include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -183,7 +184,11 @@ enum identity_verdict identity_recall(const char *parent, const char *uuid)
 static int append(int dirfd, const char *parent, const char *uuid)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
-        int r = remembered_read(dirfd, file_name, &memory);
+        int r;
+
+        /* Other runs may be at the same; where the lock cannot be had, what is forgotten is remembered next time. */
+        (void)flock(dirfd, LOCK_EX);
+        r = remembered_read(dirfd, file_name, &memory);
 
         if (r < 0 && r != -ENOENT)
                 return r;

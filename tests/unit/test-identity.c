@@ -5,6 +5,7 @@
 #include "storage/identity.h"
 
 #include <errno.h>
+#include <sys/wait.h>
 
 static char memory[512];
 
@@ -48,6 +49,36 @@ START_TEST(a_destination_is_new_known_or_on_another_disk)
         ck_assert_int_eq(identity_recall("/mnt/a b", "uuid-1"), IDENTITY_ANOTHER);
         ck_assert_int_eq(stat(memory, &st), 0);
         ck_assert_uint_eq(st.st_mode & 0777, 0700);
+}
+END_TEST
+
+START_TEST(what_several_runs_remember_at_once_is_all_there)
+{
+        enum { RUNS = 4, EACH = 25 };
+        char destination[40];
+
+        use_memory();
+        for (int run = 0; run < RUNS; run++) {
+                pid_t child = fork();
+
+                ck_assert_int_ge(child, 0);
+                for (int i = 0; child == 0 && i < EACH; i++) {
+                        snprintf(destination, sizeof(destination), "/mnt/%d/%d", run, i);
+                        remember(destination, "uuid-1");
+                }
+                if (child == 0)
+                        _exit(0);
+        }
+        for (int run = 0; run < RUNS; run++) {
+                int status;
+
+                ck_assert_int_gt(wait(&status), 0);
+                ck_assert_int_eq(status, 0);
+        }
+        for (int i = 0; i < RUNS * EACH; i++) {
+                snprintf(destination, sizeof(destination), "/mnt/%d/%d", i / EACH, i % EACH);
+                ck_assert_int_eq(identity_recall(destination, "uuid-1"), IDENTITY_KNOWN);
+        }
 }
 END_TEST
 
@@ -170,6 +201,7 @@ int main(void)
 {
         const TTest *const tests[] = {
                 a_destination_is_new_known_or_on_another_disk,
+                what_several_runs_remember_at_once_is_all_there,
                 a_hostile_name_forges_no_line,
                 a_memory_that_people_edited_is_read_as_far_as_it_goes,
                 of_several_state_directories_the_first_is_used,
