@@ -7,9 +7,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mount.h"
 #include "base/path.h"
 #include "base/secret.h"
 #include "options.h"
+#include "storage/beneath.h"
 #include "storage/cryptdisk.h"
 #include "storage/crypttab.h"
 #include "storage/fstab.h"
@@ -367,6 +369,24 @@ static int attach_mount(struct local_disk *disk, struct err *err)
         return r;
 }
 
+/* Who names an encrypted disk does not want what he backs up to be readable for whoever finds the disk. */
+static int check_encrypted(const struct local_disk *disk, struct err *err)
+{
+        char shown[SHOWN_MAX], point[SHOWN_MAX];
+        dev_t device;
+
+        if (!mount_parse_device(&device, disk->layers[LOCAL_DISK_CRYPTO].instance, 10) ||
+            beneath_has(disk->point, device) != 0)
+                return 0;
+        err_runf(err, -EXDEV, "what is mounted at '%s' is not on the encrypted disk '%s'", show(disk->point, point),
+                 show(disk->options->crypto, shown));
+        err_hint(err, "what has fstab for it? --force if it is meant so");
+        if (!disk->options->force)
+                return err->code;
+        log_err(LOG_LEVEL_WARNING, err);
+        return 0;
+}
+
 int local_disk_attach(struct local_disk *disk, struct err *err)
 {
         const struct options *o = disk->options;
@@ -376,6 +396,8 @@ int local_disk_attach(struct local_disk *disk, struct err *err)
                 r = attach(o, &disk->layers[LOCAL_DISK_CRYPTO], &kinds[LOCAL_DISK_CRYPTO], o->crypto, o->crypto, err);
         if (r == 0 && o->mount)
                 r = attach_mount(disk, err);
+        if (r == 0 && o->mount && o->crypto)
+                r = check_encrypted(disk, err);
         return r == ABSENT ? LOCAL_DISK_ABSENT : r;
 }
 

@@ -21,7 +21,7 @@
  *      local_room.c         how full it is
  *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c,
  *                           far_survey.c: its parts
- *      destination_rsync.c  where an rsync serves; its parts: server_talk.c, server_transfer.c,
+ *      destination_rsync.c  where an rsync serves; its parts: server_talk.c, server_transfer.c, server_inventory.c,
  *                           server_snapshots.c; password.c: of its user
  *      rsync_connection.c   the ways to it
  *      patience.c           connecting again
@@ -63,6 +63,7 @@
  *        rsync/                   the client of rsync servers (docs/rsync-protocol.md)
  *          rsync_push               a tree goes there: the loop of it
  *          rsync_walk, rsync_given, rsync_replay, rsync_spool   what is told of: a tree, a few names, what was told before
+ *          rsync_retold             what is heard of a second time
  *          rsync_send, rsync_lists  lists on their way, and what their numbers lead to
  *          rsync_entry, rsync_acl, rsync_xattrs, rsync_told     entries as they are written; rsync_decoder: as they are read
  *          rsync_request, rsync_file   what is asked for
@@ -84,7 +85,7 @@
  *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
  *        keyfile, passphrase, ask   its key: files, credentials, the terminal, password agents
- *        device, fstab, mounted, holders    finding, mounting, unmounting; who keeps it busy
+ *        device, fstab, mounted, beneath, holders   finding, mounting, unmounting; what it is on; who keeps it busy
  *      system/              the machine around it
  *        service                  what the service manager is told
  *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, document,

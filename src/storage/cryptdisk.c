@@ -54,6 +54,12 @@ static int outcome_of(int verdict)
         }
 }
 
+/* What echo(1) has written in place of printf(1). */
+static bool ends_in_newline(const struct secret *key)
+{
+        return key->size > 1 && key->data[key->size - 1] == '\n' && !memchr(key->data, '\n', key->size - 1);
+}
+
 static int try_key(struct unlocking *u, const struct secret *key, bool is_file, const char *what, struct err *err)
 {
         int r = stop_check(err);
@@ -65,7 +71,8 @@ static int try_key(struct unlocking *u, const struct secret *key, bool is_file, 
                 return r;
         if (r == CRYPTVOLUME_WRONG) {
                 u->key_was_wrong = true;
-                log_warning("the %s does not fit the encrypted disk '%s'", what, u->shown);
+                log_warning("the %s does not fit the encrypted disk '%s'%s", what, u->shown,
+                            ends_in_newline(key) ? " (the newline at its end counts)" : "");
         }
         return outcome_of(r);
 }
@@ -303,6 +310,10 @@ static int unlock(struct unlocking *u, struct err *err)
         status = crypt_status(NULL, u->entry->name);
         if (status == CRYPT_INVALID)
                 return fail_without_mapper(u, err);
+        /* Before anything reads from devices in search of one. */
+        r = cryptdisk_check_suspended(u->entry->name, err);
+        if (r < 0)
+                return r;
         r = device_find(&device, u->entry->source, err);
         if (r == -ENODEV && err->kind == ERR_NONE)
                 return CRYPTDISK_NO_DEVICE;

@@ -25,6 +25,9 @@ enum cryptdisk_outcome {
  */
 int cryptdisk_unlock(const struct crypttab_entry *entry, struct err *err);
 
+/* Does whoever reads from the mapping @name wait until somebody resumes it? Return 0, or -EBUSY with @err filled. */
+int cryptdisk_check_suspended(const char *name, struct err *err);
+
 /*
  * There is a mapping of the entry's name: is it an encrypted disk, and where the entry names one by UUID= that of its
  * LUKS header, this one? Return 0 or -EMEDIUMTYPE with @err filled.

@@ -66,10 +66,14 @@ struct mapping {
         char number[ATTRIBUTE_SIZE];   /* "MAJOR:MINOR" */
         char sequence[ATTRIBUTE_SIZE]; /* of the disk, counted by the kernel from Linux 5.15 on, else "0" */
         char uuid[ATTRIBUTE_SIZE];     /* "CRYPT-TYPE-UUID-NAME" for those of libcryptsetup */
+        bool is_suspended;             /* whoever reads from it waits until it is resumed */
 };
 
 static void read_mapping(struct mapping *ret, int block_fd, const char *disk)
 {
+        char suspended[ATTRIBUTE_SIZE];
+
+        ret->is_suspended = read_attribute(block_fd, disk, "dm/suspended", suspended) && str_equal(suspended, "1");
         if (!read_attribute(block_fd, disk, "diskseq", ret->sequence))
                 snprintf(ret->sequence, sizeof(ret->sequence), "0");
         if (!read_attribute(block_fd, disk, "dm/uuid", ret->uuid))
@@ -123,6 +127,18 @@ static bool has_header_uuid(const char *mapping_uuid, const char *wanted)
                         return false;
         }
         return true;
+}
+
+int cryptdisk_check_suspended(const char *name, struct err *err)
+{
+        char shown[SHOWN_SIZE];
+        struct mapping m;
+
+        if (find_mapping(&m, name) < 0 || !m.is_suspended)
+                return 0;
+        path_show(NULL, name, shown, sizeof(shown));
+        err_runf(err, -EBUSY, "the encrypted disk '%s' is suspended", shown);
+        return err_hint(err, "cryptsetup luksResume %s", shown);
 }
 
 int cryptdisk_check_mapping(const struct crypttab_entry *entry, struct err *err)

@@ -200,7 +200,11 @@ static int fail(const struct cryptvolume *v, int code, struct err *err)
                 hint_at_holders(v, err);
                 break;
         case -ENOENT:
-                err_hint(err, "no key slot of its header can be used%s", v->entry->key_slot >= 0 ? ": key-slot=" : "");
+                if (v->entry->key_slot >= 0)
+                        err_hint(err, "key-slot=%d in crypttab names one that its header does not have",
+                                 v->entry->key_slot);
+                else
+                        err_hint(err, "no key slot of its header can be used");
                 break;
         default:
                 break;

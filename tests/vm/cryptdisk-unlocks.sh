@@ -133,6 +133,10 @@ key_files() {
         entry whole "$disk" "$key" headless=true
         refused "no key fits" whole
         said "the key file does not fit"
+        (umask 077 && echo "the key itself" >"$tmp/echoed")
+        entry echoed "$disk" "$tmp/echoed" headless
+        refused "no key fits" echoed
+        said "the newline at its end counts"
         entry missing "$disk" "$tmp/nothing" headless
         refused "there is no key" missing
         said "cannot open '$tmp/nothing'"
@@ -151,6 +155,7 @@ key_files() {
         lock second
         entry slot "$disk" "$key" keyfile-offset=10,keyfile-size=14,key-slot=4,headless
         refused "cannot unlock" slot
+        said "key-slot=4 in crypttab"
         mkdir credentials
         printf 'the key itself' >credentials/rsync-system-backup.credential
         entry credential "$disk" none headless
@@ -206,6 +211,9 @@ passphrases() {
         [ "$(grep -c "the passphrase does not fit" log)" = 2 ] || fail "wrong passphrases are not told: $(cat log)"
         lock asked
         refused "none of 3 passphrases fits" asked wrong worse worst "the key itself"
+        entry patient "$disk" none tries=4
+        expect unlocked patient wrong worse worst "the key itself"
+        lock patient
         entry once "$disk" none tries=1
         refused "none of 1 passphrases fits" once wrong "the key itself"
         entry nobody "$disk" none timeout=1

@@ -92,6 +92,19 @@ for call in /dev/mapper/control:ioctl:5 :mount:1; do
         closed
 done
 
+# Somebody mounts it by hand at the same moment, whoever is faster: it stays.
+unlock /dev/ubda secret backups
+stop_at $point newfstatat 1 --crypto=backups --mount=$point "$source" "$parent/latest"
+! is_mounted $point || fail "it is mounted already"
+mount $point
+go_on 0
+opened
+umount $point
+expect_status 0 second
+! is_mounted $point || fail "what another run has mounted is still mounted"
+cryptsetup close backups
+closed
+
 # One mount point by two names.
 ln -s $point /mnt/link
 stop_at '' syncfs 1 --crypto=backups --mount=/mnt/link "$source" /mnt/link/laptop/latest

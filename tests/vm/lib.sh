@@ -111,10 +111,14 @@ is_unlocked() {
 
 # plug_in MIB: $pluggable is its device, its content is zero.
 plug_in() {
-        local block
-
         modprobe sd_mod || skip "the guest has no sd_mod"
         modprobe scsi_debug "dev_size_mb=$1" delay=0 || skip "the guest has no scsi_debug"
+        find_pluggable
+}
+
+find_pluggable() {
+        local block
+
         for _ in $(seq 100); do
                 for block in /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*:*/block/*; do
                         [ ! -b "/dev/${block##*/}" ] || pluggable=/dev/${block##*/}
@@ -127,6 +131,17 @@ plug_in() {
 
 pull_out() {
         echo 1 >"/sys/block/${pluggable##*/}/device/delete"
+}
+
+# put_back: the same disk with what is on it, perhaps by another name.
+put_back() {
+        local scan
+
+        for scan in /sys/class/scsi_host/*/scan; do
+                echo '- - -' >"$scan"
+        done
+        pluggable=''
+        find_pluggable
 }
 
 # ---- udev ----

@@ -67,6 +67,34 @@ is_mounted $point || fail "it unmounted what is somebody else's"
 umount $point
 closed
 
+# fstab has another disk there, on which all could be read: at once for a destination that nobody knows.
+cp /etc/fstab "$tmp/fstab"
+sed -i "s|^/dev/mapper/backups|/dev/ubdb|" /etc/fstab
+new=(--crypto=backups "--mount=$point" "$source" "$point/new/latest")
+expect_status 1 run_backup "${new[@]}"
+says "what is mounted at '$point' is not on the encrypted disk 'backups'.*--force"
+closed
+expect_status 1 run_backup --dry-run "${new[@]}"
+closed
+expect_status 0 run_backup --force "${new[@]}"
+says "^warning: what is mounted at '$point' is not on the encrypted disk"
+closed
+# On something between that is on the right one it is.
+unlock /dev/ubda secret backups
+dmsetup create volume --table "0 $(blockdev --getsz /dev/mapper/backups) linear /dev/mapper/backups 0"
+dmsetup mknodes
+sed -i "s|^/dev/ubdb|/dev/mapper/volume|" /etc/fstab
+expect_status 0 back_up
+dmsetup remove volume
+cp "$tmp/fstab" /etc/fstab
+# One that answers nobody is told of, and not waited for.
+dmsetup suspend backups
+expect_status 1 timeout -k 1 20 "$RSB" --disable-notifications --crypto=backups --mount=$point "$source" "$parent/latest"
+says "the encrypted disk 'backups' is suspended.*luksResume"
+dmsetup resume backups
+cryptsetup close backups
+closed
+
 # A second disk for the same job: people swap them. Both are known once the new one was accepted.
 encrypted_disk /dev/ubdc secret ext4
 cryptsetup config /dev/ubda --label pair

@@ -97,7 +97,16 @@ encrypted_disk "$pluggable" secret ext4
 describe_disk "$pluggable"
 expect_status 0 back_up --force
 head -c 20M /dev/urandom >"$source/large"
-stop_at '' syncfs 1 --crypto=backups --mount=$point "$source" "$parent/latest"
-pull_out
-go_on 1
-closed
+for call in renameat syncfs; do
+        stop_at '' $call 1 --crypto=backups --mount=$point "$source" "$parent/latest"
+        pull_out
+        go_on 1
+        closed
+        put_back
+        expect_status 0 back_up
+        closed
+done
+unlock "$pluggable" secret backups
+mount $point
+same "$source" "$parent/latest"
+close_by_hand
