@@ -117,7 +117,7 @@ static int on_prepare(struct agent *a, const struct wire_message *m, struct err 
         r = prepare(a, &p, &said);
         request_prepare_deinit(&p);
         a->is_prepared = r == 0;
-        a->is_full = r == -ENOSPC || r == -EDQUOT;
+        a->is_full = err_is_full(r);
         if (r == DESTINATION_ABSENT)
                 return agent_answer(a, MESSAGE_ABSENT, err);
         return r < 0 ? agent_answer_error(a, &said, err) : answer_place(a, err);

@@ -1,7 +1,13 @@
-/* The list of snapshots that all destinations make. */
+/* What all destinations do alike: the list of snapshots, and their names. */
 #include "destination.h"
 
+#include "base/err.h"
+#include "base/stop.h"
+#include "rotate/calendar.h"
 #include "rotate/names.h"
+
+#include <errno.h>
+#include <time.h>
 
 void destination_snapshots_deinit(struct destination_snapshots *list)
 {
@@ -30,4 +36,24 @@ int destination_snapshots_imagine(struct destination_snapshots *list, const char
         struct destination_snapshot s = { .name = (char *)name, .complete = true, .own = true };
 
         return names_parse(name, &s.time) ? destination_snapshots_add(list, &s) : -ENOMEM;
+}
+
+int destination_name_snapshot(char *ret, int (*is_free)(void *context, const char *name, struct err *err),
+                              void *context, struct err *err)
+{
+        for (;;) {
+                const struct timespec pause = { .tv_nsec = 50000000 };
+                int64_t now;
+                int r;
+
+                if (!calendar_local(time(NULL), &now))
+                        return err_runf(err, -ERANGE, "the clock shows a date that no snapshot can be named by");
+                r = is_free(context, names_format(now, ret), err);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+                r = stop_check(err);
+                if (r < 0)
+                        return r;
+                nanosleep(&pause, NULL);
+        }
 }

@@ -47,6 +47,14 @@ int destination_snapshots_add(struct destination_snapshots *list, const struct d
 /* The one that a dry run would have made, as this run's own: it takes part in what it would do next. */
 int destination_snapshots_imagine(struct destination_snapshots *list, const char *name);
 
+/*
+ * Name a snapshot by this moment, or the next one for which @is_free says 1; it says 0 when there is one of that name,
+ * or a negative errno with @err filled. @ret: NAMES_SIZE of rotate/names.h. Return 0 or a negative errno with @err
+ * filled.
+ */
+int destination_name_snapshot(char *ret, int (*is_free)(void *context, const char *name, struct err *err),
+                              void *context, struct err *err);
+
 enum {
         DESTINATION_ABSENT = 1, /* the disk is not plugged in and that is no failure, which has been logged */
         DESTINATION_NO_AGENT,   /* on the other machine, where rsync may do */

@@ -20,11 +20,6 @@
 
 enum { SHOWN_MAX = 300 };
 
-static bool is_full(int code)
-{
-        return code == -ENOSPC || code == -EDQUOT;
-}
-
 static int check_inside(const struct far *f, int source_fd, struct err *err)
 {
         _cleanup_(source_avoid_deinit) struct source_avoid avoid;
@@ -214,7 +209,7 @@ static void far_explain_full(struct destination *d, struct err *err)
                 return;
         err_drop(err, "the answer is the same and more");
         r = far_ask(f, request_put_error(far_begin(f, MESSAGE_EXPLAIN), &said), &m, err);
-        if (is_full(r) && *err->hint)
+        if (err_is_full(r) && *err->hint)
                 err_hint(&said, "%s", err->hint);
         err_drop(err, "its hint is all that was wanted");
         *err = said;

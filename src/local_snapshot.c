@@ -25,26 +25,13 @@
 #include <time.h>
 
 /* The moment as a name that is free. Two runs within one second: the second waits for the next one. */
-static int find_name(struct local *l, char name[NAMES_SIZE], struct err *err)
+static int is_free(void *local, const char *name, struct err *err)
 {
-        for (;;) {
-                const struct timespec pause = { .tv_nsec = 50000000 };
-                struct entry e;
-                int64_t now;
-                int r;
+        const struct local *l = local;
+        struct entry e;
+        int r = l->place.parent_fd < 0 ? -ENOENT : entry_stat(&e, l->place.parent_fd, name);
 
-                if (!calendar_local(time(NULL), &now))
-                        return err_runf(err, -ERANGE, "the clock shows a date that no snapshot can be named by");
-                r = entry_stat(&e, l->place.parent_fd, names_format(now, name));
-                if (r == -ENOENT || l->place.parent_fd < 0)
-                        return 0;
-                if (r < 0)
-                        return err_run_at(err, r, "look for", l->place.parent, name);
-                r = stop_check(err);
-                if (r < 0)
-                        return r;
-                nanosleep(&pause, NULL);
-        }
+        return r < 0 && r != -ENOENT ? err_run_at(err, r, "look for", l->place.parent, name) : r == -ENOENT;
 }
 
 /* One that could not be removed when the run began must not keep all later snapshots from being made. */
@@ -169,10 +156,10 @@ int local_snapshot(struct destination *d, struct err *err)
         int r = local_await_room(l, err);
 
         if (r == 0)
-                r = find_name(l, name, err);
+                r = destination_name_snapshot(name, is_free, l, err);
         if (r == 0 && !l->d.config->options->dry_run) {
                 r = make(l, name, err);
-                if (r == -ENOSPC || r == -EDQUOT)
+                if (err_is_full(r))
                         give_back(l);
         }
         if (r < 0)

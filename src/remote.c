@@ -113,13 +113,6 @@ void remote_greet(struct remote *r)
 
 /* ---- the end ---- */
 
-/* Replace what is known of the connection by what is known of the command. */
-static int replace(struct err *err, int code, const char *text)
-{
-        err_drop(err, "there is a better one");
-        return err_runf(err, code, "%s", text);
-}
-
 #define WHAT_IS_NEEDED PROGRAM " must be installed on that machine, where its PATH finds it or --remote-command says"
 
 /* It ended without having spoken as an agent does. */
@@ -128,7 +121,7 @@ static int explain_silence(const struct ssh_end *end, struct err *err)
         char text[SSH_END_TEXT_MAX + 32];
 
         snprintf(text, sizeof(text), "%s%s", end->text, *end->said ? "" : ", and printed nothing");
-        replace(err, -EPROTO, text);
+        err_replace(err, -EPROTO, text);
         return err_hint(err, WHAT_IS_NEEDED);
 }
 
@@ -147,16 +140,16 @@ static int explain_end(struct remote *r, const struct ssh_end *end, struct err *
         switch (end->kind) {
         case SSH_END_NO_COMMAND:
                 r->has_no_agent = !r->is_named;
-                replace(err, -ENOENT, end->text);
+                err_replace(err, -ENOENT, end->text);
                 return err_hint(err, WHAT_IS_NEEDED);
         case SSH_END_NO_LOGIN:
-                replace(err, -EACCES, end->text);
+                err_replace(err, -EACCES, end->text);
                 return err_hint(err, "another account is needed, whose shell runs commands");
         case SSH_END_LOST:
-                return replace(err, -ECONNRESET, end->text);
+                return err_replace(err, -ECONNRESET, end->text);
         case SSH_END_SIGNAL:
         case SSH_END_STATUS:
-                return spoke ? replace(err, -ECONNRESET, end->text) : explain_silence(end, err);
+                return spoke ? err_replace(err, -ECONNRESET, end->text) : explain_silence(end, err);
         default:
                 return err_context(err, r->host);
         }

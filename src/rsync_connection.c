@@ -187,17 +187,10 @@ void rsync_connection_greet(struct rsync_connection *c)
 
 /* ---- the end ---- */
 
-/* Replace what is known of the conversation by what is known of the command. */
-static int replace(struct err *err, int code, const char *text)
-{
-        err_drop(err, "there is a better one");
-        return err_runf(err, code, "%s", text);
-}
-
 static int explain_absence(const struct rsync_connection *c, const struct ssh_end *end, struct err *err)
 {
         if (c->options->link.remote_command) {
-                replace(err, -ENOENT, end->text);
+                err_replace(err, -ENOENT, end->text);
                 return err_hint(err, "rsync must be installed on that machine, where --remote-command says");
         }
         err_drop(err, "there is a better one");
@@ -228,7 +221,7 @@ static int explain_silence(const struct rsync_connection *c, const struct ssh_en
                 return rsync_talk_blame(c->host, end->said, err);
         }
         snprintf(text, sizeof(text), "%s%s", end->text, *end->said ? "" : ", and printed nothing");
-        replace(err, -EPROTO, text);
+        err_replace(err, -EPROTO, text);
         return err_hint(err, "rsync 3.0 or later is needed there, and an account that may run it");
 }
 
@@ -241,7 +234,7 @@ static int explain_failure(const struct rsync_connection *c, const struct ssh_en
                           end->status == SIGNAL || end->status == TIMEOUT || end->status >= SHELL;
 
         if (err->code == -ECONNRESET && (is_passing || !*end->said))
-                return replace(err, -ECONNRESET, end->text);
+                return err_replace(err, -ECONNRESET, end->text);
         if (!*end->said)
                 return err->code;
         err_drop(err, "there is a better one");
@@ -254,10 +247,10 @@ static int explain_command(const struct rsync_connection *c, const struct ssh_en
         case SSH_END_NO_COMMAND:
                 return explain_absence(c, end, err);
         case SSH_END_NO_LOGIN:
-                replace(err, -EACCES, end->text);
+                err_replace(err, -EACCES, end->text);
                 return err_hint(err, "another account is needed, whose shell runs commands");
         case SSH_END_LOST:
-                return replace(err, -ECONNRESET, end->text);
+                return err_replace(err, -ECONNRESET, end->text);
         case SSH_END_SIGNAL:
         case SSH_END_STATUS:
                 return atomic_load(&c->has_spoken) ? explain_failure(c, end, err) : explain_silence(c, end, err);

@@ -116,11 +116,6 @@ static int do_rotate(struct run *run, struct err *err)
         return r < 0 ? r : 0;
 }
 
-static bool is_full(int r)
-{
-        return r == -ENOSPC || r == -EDQUOT;
-}
-
 /* Where nothing can be removed others rotate, which has been told. */
 static bool rotates(const struct run *run)
 {
@@ -138,7 +133,7 @@ static int with_room(struct run *run, step_function *step, struct err *err)
         size_t before = outcome_count(run->outcome, OUTCOME_REMOVED);
         int r = step(run, err);
 
-        if (!is_full(r) || !rotates(run) || run->options->dry_run)
+        if (!err_is_full(r) || !rotates(run) || run->options->dry_run)
                 return r;
         log_warning("%s: removing first what the rotation scheme does not preserve", err->text);
         err_drop(err, "tried again after making room");
@@ -223,7 +218,7 @@ static int prepare(struct run *run, struct err *err)
 
 static void fail(struct run *run, struct err *err)
 {
-        if (is_full(err->code) && run->destination && !stop_requested())
+        if (err_is_full(err->code) && run->destination && !stop_requested())
                 run->destination->ops->explain_full(run->destination, err);
         report_failure(run->report, err);
 }

@@ -156,6 +156,13 @@ int err_move(struct err *to, struct err *from)
         return to->code;
 }
 
+int err_replace(struct err *err, int code, const char *text)
+{
+        assert(err->kind != ERR_NONE);
+        err_clear(err);
+        return err_runf(err, code, "%s", text);
+}
+
 void err_drop(struct err *err, const char *why)
 {
         (void)why;

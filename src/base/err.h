@@ -10,6 +10,8 @@
 
 #include "base/util.h"
 
+#include <errno.h>
+
 enum err_kind {
         ERR_NONE,
         ERR_ITEM,  /* this entry is lost or incomplete, the run goes on */
@@ -60,6 +62,15 @@ int err_context(struct err *err, const char *context);
 /* Move @from into @to, which must be empty; @from is emptied. Returns the code. */
 int err_move(struct err *to, struct err *from);
 
+/* Something better is known than what @err, a filled one, says: of kind ERR_RUN. Returns the code. */
+int err_replace(struct err *err, int code, const char *text);
+
+/* Does this code say that a disk or a quota is full? */
+static inline bool err_is_full(int code)
+{
+        return code == -ENOSPC || code == -EDQUOT;
+}
+
 /*
  * What these return is negative, which compilers and analysers cannot see from here: without being told they follow
  * paths on which a function has failed and its caller goes on.
@@ -83,6 +94,7 @@ static inline int err_negative(int code)
 #define err_hint(...) err_negative(err_hint(__VA_ARGS__))
 #define err_context(...) err_negative(err_context(__VA_ARGS__))
 #define err_move(...) err_negative(err_move(__VA_ARGS__))
+#define err_replace(...) err_negative(err_replace(__VA_ARGS__))
 #endif
 
 /* The error is of no consequence; @why is for the reader of the code. */

@@ -102,8 +102,9 @@ void report_add(struct report *r, enum report_count count, uint64_t n);
 uint64_t report_get(const struct report *r, enum report_count count);
 /*
  * The transfer goes through everything from the beginning (once more): what was found about single entries is
- * forgotten, since it is found again where it still holds. What was done stays counted. Another process (see below)
- * tells by itself that its counts begin anew.
+ * forgotten, since it is found again where it still holds. What was done stays counted, and who has it done once more
+ * sees to it that it is not counted twice; bytes that are copied again are. Another process (see below) tells by itself
+ * that its counts begin anew.
  */
 void report_restart(struct report *r);
 

@@ -186,7 +186,7 @@ int state_save(const struct state *s, int dirfd, struct err *err)
 
         if (r == 0)
                 r = write_durably(dirfd, &text);
-        if ((r == -ENOSPC || r == -EDQUOT) && unlinkat(dirfd, reserve_name, 0) == 0)
+        if (err_is_full(r) && unlinkat(dirfd, reserve_name, 0) == 0)
                 r = write_durably(dirfd, &text);
         return r < 0 ? err_run(err, r, "record the state in", STATE_DIRECTORY "/state") : 0;
 }

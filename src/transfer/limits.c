@@ -168,7 +168,7 @@ int limits_probe(struct limits *ret, int dirfd, bool may_write, bool accepted, s
         /* A dry run on a disk that is mounted read-only, or that we may not write, assumes the best. */
         if (fd < 0 && !may_write)
                 return 0;
-        ret->assumed = fd == -ENOSPC || fd == -EDQUOT;
+        ret->assumed = err_is_full(fd);
         if (ret->assumed)
                 return 0;
         if (fd < 0)
