@@ -100,14 +100,14 @@ START_TEST(arguments_are_those_that_the_server_knows)
         a.delete_missing = a.one_file_system = a.incremental = true;
         check_arguments(&a, RSYNC_GENERATION_32,
                         "--server|-lHogDtpAXrxe.iLsfxCIvu|--delete-excluded|--numeric-ids|.|mod/dir/||");
-        a.dry_run = a.compress = a.whole_file = a.list_only = a.make_path = true;
+        a.dry_run = a.compress = a.list_only = a.make_path = true;
         a.timeout_s = 300;
         a.link_destination = "../latest";
         check_arguments(&a, RSYNC_GENERATION_327,
-                        "--server|-lHogDtpAXdxnzWe.iLsfxCIvu|--timeout=300|--delete-excluded|--numeric-ids|"
+                        "--server|-lHogDtpAXdxnze.iLsfxCIvu|--timeout=300|--delete-excluded|--numeric-ids|"
                         "--link-dest=../latest|--mkpath|.|mod/dir/||");
         check_arguments(&a, RSYNC_GENERATION_31,
-                        "--server|-lHogDtpAXdxnzWe.iLsfxCIvu|--timeout=300|--delete-excluded|--numeric-ids|"
+                        "--server|-lHogDtpAXdxnze.iLsfxCIvu|--timeout=300|--delete-excluded|--numeric-ids|"
                         "--link-dest=../latest|.|mod/dir/||");
 }
 END_TEST

@@ -17,9 +17,9 @@ static const char CAPABILITIES[] = "LsfxCIvu";
 static int put_letters(struct buf *out, const struct rsync_arguments *a, bool secluded)
 {
         /* `e` is the last one: what follows is its value. */
-        return buf_printf(out, "-%s%s%s%s%s%s%se.%s%s", a->bare ? "" : "lHogDtpAX", a->list_only ? "d" : "r",
+        return buf_printf(out, "-%s%s%s%s%s%se.%s%s", a->bare ? "" : "lHogDtpAX", a->list_only ? "d" : "r",
                           a->one_file_system ? "x" : "", a->dry_run ? "n" : "", a->compress ? "z" : "",
-                          a->whole_file ? "W" : "", secluded ? "s" : "", a->incremental ? "i" : "", CAPABILITIES);
+                          secluded ? "s" : "", a->incremental ? "i" : "", CAPABILITIES);
 }
 
 /* One argument after the other, as a list's or a command's. */

@@ -12,12 +12,11 @@ struct rsync_arguments {
         bool dry_run;
         bool one_file_system;
         bool compress;
-        bool whole_file; /* it sends no sums of blocks */
-        bool list_only;  /* only directories' own content counts: `--dirs` instead of `--recursive` */
-        bool sender;     /* it is the server that sends */
-        bool bare;       /* nothing but names, types, sizes and times goes over the wire, and no metadata is set */
-        bool existing;   /* nothing is made that is not there */
-        bool make_path;  /* where the server can (3.2.3), make all of the destination's directories */
+        bool list_only; /* only directories' own content counts: `--dirs` instead of `--recursive` */
+        bool sender;    /* it is the server that sends */
+        bool bare;      /* nothing but names, types, sizes and times goes over the wire, and no metadata is set */
+        bool existing;  /* nothing is made that is not there */
+        bool make_path; /* where the server can (3.2.3), make all of the destination's directories */
         unsigned timeout_s;
         const char *link_destination; /* a directory relative to the destination; NULL: none */
         const char *destination;      /* as the server takes it: "MODULE/DIR/", or a path; ends with a slash */
