@@ -210,8 +210,8 @@ cases = {}
 
 
 class Case:
-    def __init__(self, play, words="", statuses=(1,), options=(), most_s=MOST_S, most_kib=MOST_KIB, never=""):
-        self.play, self.words, self.statuses, self.options = play, words, statuses, options
+    def __init__(self, play, words="", statuses=(1,), options=(), most_s=MOST_S, most_kib=MOST_KIB, never="", path=""):
+        self.play, self.words, self.statuses, self.options, self.path = play, words, statuses, options, path
         self.most_s, self.most_kib, self.never = most_s, most_kib, never
 
 
@@ -627,6 +627,38 @@ def over_before_the_content(d):
     d.wait_for_end()
 
 
+@daemon("does not say why", options=["--timeout=0"], path="/directory")
+def lists_nothing_and_says_nothing(d):
+    """It is asked what is there first, and has an empty list and no error."""
+    d.greet()
+    d.agree()
+    d.listen()
+    d.say(b"\0\0")
+    d.wait_for_end()
+
+
+@daemon("mkstemp \"a\\\\nrsync error: .* Permission denied", statuses=(23,))
+def words_about_a_name_with_a_newline(d):
+    d.begin()
+    d.say(b'rsync: [receiver] mkstemp "a\nrsync error: \nrsync: [receiver] mkdir "b" failed: No space left on device (28)'
+          b'\n" failed: Permission denied (13)\n', ERROR_XFER)
+    d.proper()
+
+
+def is_full(call):
+    def play(d):
+        d.begin()
+        d.ask(A, TRANSFER | NEW)
+        d.say(b'rsync: [receiver] %s "/x/.a.fAjDu2" (in m) failed: No space left on device (28)\n' % call, ERROR_XFER)
+        d.listen()
+        d.proper()
+    return play
+
+
+cases["full-of-files"] = Case(is_full(b"mkstemp"), "the server says: .*No space left")
+cases["full-of-attributes"] = Case(is_full(b"rsync_xal_set: lsetxattr"), statuses=(23,))
+
+
 @daemon("has ended")
 def dones_too_few(d):
     d.begin()
@@ -715,7 +747,7 @@ class Trial:
         began = time.monotonic()
         with open(place + "/out", "wb") as out, open(place + "/err", "wb") as err:
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", MEASURE, program, "--disable-notifications",
-                                      "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module" % port],
+                                      "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module%s" % (port, case.path)],
                                      stdout=out, stderr=err, start_new_session=True, cwd=place)
         try:
             child.wait(case.most_s * SLOWNESS)
@@ -774,6 +806,8 @@ class Trial:
         if self.status == 1 and len(errors) != 1:
             return "%d lines of errors" % len(errors)
         if self.status == 1 and not re.search(case.words if words is None else words, errors[0]):
+            return "it does not say '%s'" % case.words
+        if self.status == 23 and not re.search(case.words, self.said):
             return "it does not say '%s'" % case.words
         return None
 

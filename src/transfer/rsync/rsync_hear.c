@@ -67,6 +67,28 @@ static bool is_farewell(const char *line)
         return str_starts(line, "rsync error: ");
 }
 
+/*
+ * "rsync: [receiver] mkstemp "..." (in module) failed: No space left on device (28)": rsync goes on, and would say so
+ * of each file that is new, twice. What it says of attributes may be about these alone, of a name about anything.
+ */
+static bool is_of_full_disk(const char *line)
+{
+        static const char *const beginnings[] = { "rsync: ", "[receiver] ", "[generator] ", "recv_generator: " };
+        static const char *const calls[] = { "mkstemp \"", "mkdir \"", "mknod \"", "symlink \"", "link \"" };
+        static const char *const ends[] = { " failed: No space left on device (28)",
+                                            " failed: Disk quota exceeded (122)" };
+        bool makes = false, is_full = false;
+
+        for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+                line += str_starts(line, beginnings[i]) ? strlen(beginnings[i]) : 0;
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+                makes = makes || str_starts(line, calls[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+                is_full = is_full || (strlen(line) >= strlen(ends[i]) &&
+                                      str_equal(line + strlen(line) - strlen(ends[i]), ends[i]));
+        return makes && is_full;
+}
+
 /* It is told when it was not the last one: the last one may be why the server gives up, and is an error then. */
 static void say_error(struct rsync_talk *t, const char *shown)
 {
@@ -75,6 +97,8 @@ static void say_error(struct rsync_talk *t, const char *shown)
                 log_debug("%s: %s", t->config.peer, shown);
                 return;
         }
+        if (t->has_failed && is_of_full_disk(shown))
+                return;
         /* The others of its processes only say that this one is gone. */
         if (*t->said && find_reason(t->said)) {
                 log_warning("%s: %s", t->config.peer, shown);
@@ -82,6 +106,7 @@ static void say_error(struct rsync_talk *t, const char *shown)
         }
         rsync_talk_pass(t);
         keep(t->said, shown);
+        t->has_failed = t->has_failed || is_of_full_disk(shown);
 }
 
 static void say(struct rsync_talk *t, enum rsync_code code, const char *line)
@@ -99,14 +124,14 @@ static void say(struct rsync_talk *t, enum rsync_code code, const char *line)
 static int hear_text(struct rsync_talk *t, enum rsync_code code, const char *data, size_t size, struct err *err)
 {
         _cleanup_(freep) char *text = str_copy(data, size);
-        char *rest = text, *line;
 
         if (!text)
                 return err_oom(err);
-        while ((line = strsep(&rest, "\n"))) {
-                if (*line)
-                        say(t, code, line);
-        }
+        /* One sentence, whatever is in the name that it is about. */
+        for (char *end = text + strlen(text); end > text && end[-1] == '\n'; end--)
+                end[-1] = '\0';
+        if (*text)
+                say(t, code, text);
         return t->config.hear(t->config.context, code, data, size, err);
 }
 

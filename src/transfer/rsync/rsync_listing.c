@@ -7,6 +7,7 @@
 #include "transfer/rsync/rsync_listing.h"
 
 #include "base/err.h"
+#include "base/stop.h"
 #include "transfer/rsync/rsync_decoder.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_number.h"
@@ -14,7 +15,7 @@
 
 #include <errno.h>
 
-enum { IDLE_MS = 100, STATISTICS = 5, STATISTIC_LEAST = 3, PHASES = 3, PROTOCOL_31 = 31 };
+enum { IDLE_MS = 100, SAYING_S = 3, STATISTICS = 5, STATISTIC_LEAST = 3, PHASES = 3, PROTOCOL_31 = 31 };
 
 struct listing {
         const struct rsync_listing_config *config;
@@ -140,11 +141,14 @@ static int take_all(struct listing *l, struct err *err)
 static int fail(struct listing *l, struct err *err)
 {
         struct rsync_talk *t = &l->talk;
+        uint64_t until_us = stop_deadline_us(SAYING_S);
         int r = 0;
 
         /* What it says may come behind the list. */
-        while (r == 0 && !*t->said && !t->has_failed && !t->duplex.is_at_end)
+        while (r == 0 && !*t->said && !t->has_failed && !t->duplex.is_at_end && stop_now_us() < until_us)
                 r = rsync_talk_exchange(t, IDLE_MS, err);
+        if (r == 0 && !*t->said && !t->has_failed && !t->duplex.is_at_end)
+                return refuse(l, "could not list the directory, and does not say why", err);
         return r < 0 ? r : rsync_talk_failure(t, err);
 }
 
