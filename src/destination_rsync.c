@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "storage/lock.h"
+#include "transfer/rsync/rsync_retold.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ static struct destination *server_free(struct destination *d)
         rsync_connection_close(s->connection);
         fd_close(s->machine_lock);
         rsync_spool_free(s->spool);
+        rsync_retold_free(s->retold);
         if (s->has_password)
                 secret_deinit(&s->password);
         free(s->parent);

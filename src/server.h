@@ -17,6 +17,7 @@
 #include "transfer/rsync/rsync_spool.h"
 
 struct err;
+struct rsync_retold;
 
 enum { SERVER_NAME_SIZE = 300 };
 
@@ -32,8 +33,9 @@ struct server {
         struct patience patience;
         bool has_password;
         struct secret password;
-        struct rsync_spool *spool; /* what was transferred, for the snapshot; or NULL */
+        struct rsync_spool *spool;          /* what was transferred, for the snapshot; or NULL */
         bool marks_are_settled;    /* all snapshots have one */
+        struct rsync_retold *retold;        /* what was dealt with before a connection broke */
 };
 
 static inline struct server *server_of(struct destination *d)

@@ -11,6 +11,7 @@
 #include "rotate/names.h"
 #include "storage/identity.h"
 #include "storage/state.h"
+#include "transfer/rsync/rsync_retold.h"
 
 #include <errno.h>
 
@@ -194,6 +195,7 @@ static int transfer_once(struct server *s, void *to, struct err *err)
         talk.push.source = origin.source;
         talk.push.report = s->d.config->report;
         talk.push.spool = s->spool;
+        talk.push.retold = s->retold;
         r = rsync_push(&talk.push, &result, err);
         return r < 0 ? r : finish(s, &result, err);
 }
@@ -204,7 +206,9 @@ int server_transfer(struct destination *d, struct err *err)
         _cleanup_(freep) char *to = server_destination(s);
         int r;
 
-        if (!to)
+        if (!s->retold)
+                s->retold = rsync_retold_new();
+        if (!to || !s->retold)
                 return err_oom(err);
         r = check_destination(s, to, err);
         if (r < 0)

@@ -5,7 +5,7 @@ if there is none. A line is a row of these, "up" being the way to the server, "d
 that way:
 
     cut=WAY:N:rst    end both connections with a reset; `fin` instead of `rst`: with an orderly end
-    stall=WAY:N:S    carry nothing for S seconds; for ever with 0: then neither side is told when the other one leaves
+    stall=WAY:N:S    carry nothing for S seconds; for ever with 0: then it is over, which neither side is told
     delay=MS         each byte arrives so many milliseconds later, both ways; the rate stays what it is
     refuse           end it at once
 
@@ -44,6 +44,9 @@ class Plan:
                 raise ValueError(word)
 
 
+held = []  # connections that stay as they are
+
+
 class Connection:
     def __init__(self, client, server, plan, over):
         self.ends = (client, server)
@@ -73,8 +76,11 @@ class Connection:
             self.left -= 1
             if self.left > 0:
                 return
-        for end in self.ends:
-            end.close()
+        if self.stalled_until == float("inf"):
+            held.append(self)
+        else:
+            for end in self.ends:
+                end.close()
         self.over(self.count)
 
     def pieces(self, source):
@@ -113,6 +119,8 @@ class Connection:
         for data in pieces:
             while data and not self.is_cut:
                 self.pause()
+                if self.is_cut:
+                    return
                 try:
                     size = target.send(data[: self.allowed(way, len(data))])
                 except TimeoutError:
@@ -139,9 +147,11 @@ class Connection:
                 self.stalled_until = time.monotonic() + stall[2] if stall[2] else float("inf")
         if cut and cut[0] == way and cut[1] == self.count[way]:
             self.end(cut[2])
+        if self.stalled_until == float("inf"):
+            self.is_cut = True
 
     def pause(self):
-        while (left := self.stalled_until - time.monotonic()) > 0:
+        while not self.is_cut and (left := self.stalled_until - time.monotonic()) > 0:
             time.sleep(min(left, 1))
 
     def end(self, kind):

@@ -76,6 +76,7 @@ static int push(const struct rsync_push_config *config, struct err *err)
         c.report = report;
         c.source = NULL;
         c.spool = c.replay = NULL;
+        c.retold = NULL;
         r = rsync_push(&c, &result, err);
         if (r == 0 && result.is_partial)
                 return err_runf(err, -EIO, "%s: the server could not do all that it was asked for", c.peer);

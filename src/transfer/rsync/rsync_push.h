@@ -12,6 +12,7 @@
 struct err;
 struct report;
 struct rsync_hello_config;
+struct rsync_retold;
 struct rsync_spool;
 struct source;
 
@@ -58,6 +59,9 @@ struct rsync_push_config {
          * went wrong with the lists then counts again here.
          */
         struct rsync_spool *replay;
+        /* What pushes of the same tree were told of before, and this one is, so that nothing is counted twice; or NULL.
+         */
+        struct rsync_retold *retold;
 
         void (*tick)(void *context); /* called some times a second while it works; may be NULL */
         void *tick_context;

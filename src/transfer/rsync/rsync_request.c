@@ -10,6 +10,7 @@
 #include "base/report.h"
 #include "transfer/rsync/rsync_entry.h"
 #include "transfer/rsync/rsync_parts.h"
+#include "transfer/rsync/rsync_retold.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -190,10 +191,13 @@ static void tell(struct rsync_push *p, const struct rsync_request *q, mode_t mod
         struct report *report = p->config->report;
         const char *path = buf_text(&p->item_path);
         unsigned why = q->flags & RSYNC_ITEM_NEW ? 0 : reasons(q->flags, mode);
+        bool is_link = q->flags & RSYNC_ITEM_NAME && q->flags & RSYNC_ITEM_LOCAL;
 
-        if (q->flags & RSYNC_ITEM_NAME && q->flags & RSYNC_ITEM_LOCAL) {
-                if (q->name_size == 0)
-                        return; /* it was linked already */
+        if (is_link && q->name_size == 0)
+                return; /* it was linked already */
+        if (p->config->retold && rsync_retold_has(p->config->retold, path))
+                return;
+        if (is_link) {
                 report_add(report, REPORT_LINKED, 1);
                 report_change(report, REPORT_VERB_LINKED, NULL, path, false, 0);
         } else if (q->flags & RSYNC_ITEM_NEW) {
