@@ -226,8 +226,10 @@ static int local_prepare(struct destination *d, struct err *err)
                 r = remember_disk(l, err);
         if (r == 0)
                 r = sweep(l, err);
-        if (r == 0)
+        if (r == 0) {
                 drop_stale_outcomes(l);
+                local_marks_sweep(&l->place);
+        }
         return r;
 }
 

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "server_inventory.h"
 #include "storage/lock.h"
 #include "transfer/rsync/rsync_retold.h"
 
@@ -85,6 +86,7 @@ static struct destination *server_free(struct destination *d)
         fd_close(s->machine_lock);
         rsync_spool_free(s->spool);
         rsync_retold_free(s->retold);
+        server_inventory_free(s->inventory);
         if (s->has_password)
                 secret_deinit(&s->password);
         free(s->parent);

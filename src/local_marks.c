@@ -2,7 +2,9 @@
 
 #include "base/fd.h"
 #include "local_place.h"
+#include "rotate/names.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -64,4 +66,36 @@ void local_marks_drop(const struct local_place *p, const char *name)
                 name_mark(name, complete, mark);
                 (void)unlinkat(marks, mark, 0);
         }
+}
+
+/* Of the mark @mark; false when it is about none: one that was begun, whose they are. */
+static bool name_snapshot(const char *mark, char ret[MARK_SIZE])
+{
+        size_t length = strlen(mark), ending = strlen(LOCAL_MARKS_INCOMPLETE);
+        int64_t time;
+
+        snprintf(ret, MARK_SIZE, "%s", mark);
+        if (length > ending && str_equal(mark + length - ending, LOCAL_MARKS_INCOMPLETE))
+                ret[length - ending] = '\0';
+        return names_parse(ret, &time);
+}
+
+void local_marks_sweep(const struct local_place *p)
+{
+        int fd = local_marks_open(p);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *d;
+
+        if (!dir)
+                fd_close(fd);
+        while (dir && (d = readdir(dir))) {
+                char name[MARK_SIZE];
+                struct stat st;
+
+                if (name_snapshot(d->d_name, name) && fstatat(p->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+                    errno == ENOENT)
+                        (void)unlinkat(dirfd(dir), d->d_name, 0);
+        }
+        if (dir)
+                closedir(dir);
 }

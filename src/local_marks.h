@@ -28,3 +28,6 @@ int local_marks_set(const struct local_place *p, const char *name, bool complete
 
 /* One that has lost its name. */
 void local_marks_drop(const struct local_place *p, const char *name);
+
+/* Remove what is left of marks whose snapshots are gone, as far as that can be done. */
+void local_marks_sweep(const struct local_place *p);

@@ -18,6 +18,7 @@
 
 struct err;
 struct rsync_retold;
+struct server_inventory;
 
 enum { SERVER_NAME_SIZE = 300 };
 
@@ -34,8 +35,8 @@ struct server {
         bool has_password;
         struct secret password;
         struct rsync_spool *spool;          /* what was transferred, for the snapshot; or NULL */
-        bool marks_are_settled;    /* all snapshots have one */
         struct rsync_retold *retold;        /* what was dealt with before a connection broke */
+        struct server_inventory *inventory; /* what it has beside `latest`; NULL: not looked at */
 };
 
 static inline struct server *server_of(struct destination *d)

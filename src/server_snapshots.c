@@ -14,160 +14,20 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/report.h"
-#include "base/stop.h"
 #include "local_marks.h"
 #include "origin.h"
 #include "progress.h"
 #include "rotate/calendar.h"
 #include "rotate/names.h"
+#include "server_inventory.h"
 #include "survey.h"
 #include "transfer/rsync/rsync_chore.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#define BEGUN ".begun"
-/* Marks that are about no snapshot: not all that was there before has one yet; whose snapshots they are. */
-#define ADOPTING ".adopting"
-#define OF ".of."
-
 enum { MARK_SIZE = NAMES_SIZE + 300 };
-
-/* ---- what is there ---- */
-
-/* What marks say of a name; bits. */
-enum mark { MARK_BEGUN = 1 << 0, MARK_COMPLETE = 1 << 1, MARK_INCOMPLETE = 1 << 2, MARK_IS_THERE = 1 << 3 };
-
-struct found {
-        char *name; /* of a snapshot */
-        int64_t time;
-        unsigned marks;
-};
-
-struct inventory {
-        struct found *items; /* malloc'd */
-        size_t count, capacity;
-        bool has_marks;     /* the directory of marks is there */
-        bool is_adopting;   /* what has no mark was made before there were any */
-        bool has_owner;     /* it is known that they are of `latest` */
-        const char *latest; /* which is no snapshot */
-};
-
-static void inventory_deinit(struct inventory *v)
-{
-        for (size_t i = 0; i < v->count; i++)
-                free(v->items[i].name);
-        free(v->items);
-        *v = (struct inventory){ .items = NULL };
-}
-
-/* There are few of them. NULL when memory is short. */
-static struct found *find(struct inventory *v, const char *name, int64_t time)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                if (str_equal(v->items[i].name, name))
-                        return &v->items[i];
-        }
-        if (v->count == v->capacity) {
-                size_t capacity = size_max(v->capacity * 2, 64);
-                struct found *items = reallocarray(v->items, capacity, sizeof(*items));
-
-                if (!items)
-                        return NULL;
-                v->items = items;
-                v->capacity = capacity;
-        }
-        v->items[v->count] = (struct found){ .name = strdup(name), .time = time };
-        return v->items[v->count].name ? &v->items[v->count++] : NULL;
-}
-
-static int note(struct inventory *v, const char *name, unsigned mark, struct err *err)
-{
-        struct found *f;
-        int64_t time;
-
-        if (!names_parse(name, &time) || str_equal(name, v->latest))
-                return 0;
-        f = find(v, name, time);
-        if (!f)
-                return err_oom(err);
-        f->marks |= mark;
-        return 0;
-}
-
-/* A parent serves one destination. */
-static int take_owner(struct inventory *v, const char *owner, struct err *err)
-{
-        char shown[MARK_SIZE];
-
-        v->has_owner = true;
-        if (str_equal(owner, v->latest))
-                return 0;
-        path_show(NULL, owner, shown, sizeof(shown));
-        err_runf(err, -EEXIST, "the snapshots that lie beside the destination are of another one, '%s'", shown);
-        return err_hint(err, "a directory of its own for each destination");
-}
-
-/* "NAME", "NAME.incomplete", "NAME.begun" */
-static int take_mark(void *inventory, const char *mark, mode_t mode, uint64_t size, int64_t mtime, struct err *err)
-{
-        static const struct {
-                const char *ending;
-                unsigned mark;
-        } endings[] = { { LOCAL_MARKS_INCOMPLETE, MARK_INCOMPLETE }, { BEGUN, MARK_BEGUN } };
-        struct inventory *v = inventory;
-        size_t length = strlen(mark);
-
-        (void)mode, (void)size, (void)mtime;
-        if (str_equal(mark, ADOPTING)) {
-                v->is_adopting = true;
-                return 0;
-        }
-        if (str_starts(mark, OF))
-                return take_owner(v, mark + strlen(OF), err);
-        for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-                _cleanup_(freep) char *name = NULL;
-                size_t ending = strlen(endings[i].ending);
-
-                if (length <= ending || !str_equal(mark + length - ending, endings[i].ending))
-                        continue;
-                name = str_copy(mark, length - ending);
-                return name ? note(inventory, name, endings[i].mark, err) : err_oom(err);
-        }
-        return note(inventory, mark, MARK_COMPLETE, err);
-}
-
-static int take_name(void *inventory, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err)
-{
-        (void)size, (void)mtime;
-        return S_ISDIR(mode) ? note(inventory, name, MARK_IS_THERE, err) : 0;
-}
-
-/* Marks first: what is made meanwhile by others has none of our names. */
-static int take_inventory(struct server *s, struct inventory *ret, struct err *err)
-{
-        _cleanup_(freep) char *marks = server_path(s, RSYNC_CHORE_MARKS), *parent = server_path(s, NULL);
-        int r;
-
-        *ret = (struct inventory){ .latest = path_base(s->d.config->options->destination.path) };
-        if (!marks || !parent)
-                return err_oom(err);
-        r = server_list_directory(s, marks, take_mark, ret, err);
-        ret->has_marks = r == 0;
-        if (r == -ENOENT) {
-                err_drop(err, "there are no marks yet");
-                r = 0;
-        }
-        if (r == 0)
-                r = server_list_directory(s, parent, take_name, ret, err);
-        if (r == -ENOENT) {
-                err_drop(err, "nothing is there yet");
-                r = 0;
-        }
-        return r;
-}
 
 /* ---- chores ---- */
 
@@ -187,88 +47,146 @@ static int chore_once(struct server *s, void *step, struct err *err)
         return r < 0 ? r : rsync_chore(c->chore, &talk.push, c->name, err);
 }
 
-/* @ending: of a mark. */
-static int do_chore(struct server *s, enum rsync_chore chore, const char *name, const char *ending, struct err *err)
+static int do_chore(struct server *s, enum rsync_chore chore, const char *name, struct err *err)
 {
         _cleanup_(freep) char *path = server_path(s, NULL);
-        char mark[MARK_SIZE];
 
         if (!path)
                 return err_oom(err);
-        snprintf(mark, sizeof(mark), "%s%s", name, ending);
-        return server_persist(s, chore_once, &(struct chore_step){ .chore = chore, .path = path, .name = mark }, err);
+        return server_persist(s, chore_once, &(struct chore_step){ .chore = chore, .path = path, .name = name }, err);
 }
 
-/* The tree, of which nothing says any more that it is one; then the mark that it was begun, if there is one. */
-static int remove_tree(struct server *s, const struct found *f, struct err *err)
-{
-        int r = do_chore(s, RSYNC_CHORE_REMOVE, f->name, "", err);
+/* ---- marks ---- */
 
-        return r == 0 && f->marks & MARK_BEGUN ? do_chore(s, RSYNC_CHORE_UNMARK, f->name, BEGUN, err) : r;
+static const struct {
+        enum server_mark mark;
+        const char *ending;
+} endings[] = {
+        { SERVER_MARK_COMPLETE, "" },
+        { SERVER_MARK_INCOMPLETE, LOCAL_MARKS_INCOMPLETE },
+        { SERVER_MARK_BEGUN, SERVER_MARK_BEGUN_ENDING },
+};
+
+static void name_mark(const char *name, enum server_mark mark, char ret[MARK_SIZE])
+{
+        for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+                if (endings[i].mark == mark)
+                        snprintf(ret, MARK_SIZE, "%s%s", name, endings[i].ending);
+        }
 }
 
-/* One that was made before there were marks, or that was cut off. */
-static int settle(struct server *s, const struct inventory *v, const struct found *f, struct err *err)
+static int set_mark(struct server *s, struct server_found *f, enum server_mark mark, struct err *err)
 {
-        const unsigned done = MARK_COMPLETE | MARK_INCOMPLETE;
+        char name[MARK_SIZE];
+        int r;
 
-        if (f->marks & MARK_BEGUN && f->marks & done)
-                return do_chore(s, RSYNC_CHORE_UNMARK, f->name, BEGUN, err);
-        if (f->marks & MARK_BEGUN) {
+        if (f->marks & mark)
+                return 0;
+        name_mark(f->name, mark, name);
+        r = do_chore(s, RSYNC_CHORE_MARK, name, err);
+        f->marks |= r == 0 ? mark : 0;
+        return r;
+}
+
+/* Those of @marks that it has. */
+static int drop_marks(struct server *s, struct server_found *f, unsigned marks, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(endings) && r == 0; i++) {
+                char name[MARK_SIZE];
+
+                if (!(f->marks & marks & endings[i].mark))
+                        continue;
+                name_mark(f->name, endings[i].mark, name);
+                r = do_chore(s, RSYNC_CHORE_UNMARK, name, err);
+                f->marks &= r == 0 ? ~(unsigned)endings[i].mark : ~0U;
+        }
+        return r;
+}
+
+/* The tree, of which nothing says any more that it is one; then the mark that it was begun. */
+static int remove_tree(struct server *s, struct server_found *f, struct err *err)
+{
+        int r = f->marks & SERVER_MARK_IS_THERE ? do_chore(s, RSYNC_CHORE_REMOVE, f->name, err) : 0;
+
+        f->marks &= r == 0 ? ~(unsigned)SERVER_MARK_IS_THERE : ~0U;
+        return r == 0 ? drop_marks(s, f, SERVER_MARK_BEGUN, err) : r;
+}
+
+/* One that was made before there were marks, or that was cut off, or of which but a mark is left. */
+static int settle(struct server *s, struct server_found *f, struct err *err)
+{
+        if (!(f->marks & SERVER_MARK_IS_THERE))
+                return drop_marks(s, f, SERVER_MARK_DONE | SERVER_MARK_BEGUN, err);
+        if (f->marks & SERVER_MARK_DONE)
+                return drop_marks(s, f, SERVER_MARK_BEGUN, err);
+        if (f->marks & SERVER_MARK_BEGUN) {
                 log_info("%s: removing what is left of the snapshot '%s', which was not completed", s->name, f->name);
                 return remove_tree(s, f, err);
         }
-        return v->is_adopting && f->marks == MARK_IS_THERE ? do_chore(s, RSYNC_CHORE_MARK, f->name, "", err) : 0;
+        return s->inventory->is_adopting ? set_mark(s, f, SERVER_MARK_COMPLETE, err) : 0;
 }
 
 /* Before the first mark, which makes nothing of all that has none. */
-static int begin_marks(struct server *s, struct inventory *v, struct err *err)
+static int begin_marks(struct server *s, struct err *err)
 {
+        struct server_inventory *v = s->inventory;
+        char owner[MARK_SIZE];
         int r = 0;
 
         if (!v->has_marks && v->count > 0) {
                 log_info("%s: marking the snapshots that are there already", s->name);
-                r = do_chore(s, RSYNC_CHORE_MARK, ADOPTING, "", err);
+                r = do_chore(s, RSYNC_CHORE_MARK, SERVER_MARK_ADOPTING, err);
                 v->is_adopting = r == 0;
         }
-        return r == 0 && !v->has_owner ? do_chore(s, RSYNC_CHORE_MARK, OF, v->latest, err) : r;
+        if (r < 0 || v->has_owner)
+                return r;
+        snprintf(owner, sizeof(owner), SERVER_MARK_OF "%s", v->latest);
+        r = do_chore(s, RSYNC_CHORE_MARK, owner, err);
+        v->has_owner = v->has_marks = r == 0;
+        return r;
 }
 
-static int settle_all(struct server *s, struct inventory *v, struct err *err)
+/* What is known of the server is as it is left, unless something went wrong. */
+static int forget(struct server *s, int r)
 {
-        int r = begin_marks(s, v, err);
-
-        for (size_t i = 0; i < v->count && r == 0; i++)
-                r = settle(s, v, &v->items[i], err);
-        if (r == 0 && v->is_adopting)
-                r = do_chore(s, RSYNC_CHORE_UNMARK, ADOPTING, "", err);
-        s->marks_are_settled = r == 0;
+        if (r < 0)
+                s->inventory = server_inventory_free(s->inventory);
         return r;
+}
+
+/* Look what is there, and put in order what others left. */
+static int settle_all(struct server *s, struct err *err)
+{
+        int r = server_inventory_take(s, err);
+        struct server_inventory *v = s->inventory;
+
+        if (r < 0 || v->is_settled)
+                return r;
+        r = begin_marks(s, err);
+        for (size_t i = 0; i < v->count && r == 0; i++)
+                r = settle(s, &v->items[i], err);
+        if (r == 0 && v->is_adopting) {
+                r = do_chore(s, RSYNC_CHORE_UNMARK, SERVER_MARK_ADOPTING, err);
+                v->is_adopting = r < 0;
+        }
+        v->is_settled = r == 0;
+        return forget(s, r);
 }
 
 /* ---- making one ---- */
 
-/* The moment as a name that is free. */
-static int find_name(const struct inventory *v, char ret[NAMES_SIZE], struct err *err)
+static int is_free(void *server, const char *name, struct err *err)
 {
-        for (;;) {
-                const struct timespec pause = { .tv_nsec = 50000000 };
-                bool is_free = true;
-                int64_t now;
-                int r;
+        const struct server_inventory *v = ((const struct server *)server)->inventory;
 
-                if (!calendar_local(time(NULL), &now))
-                        return err_runf(err, -ERANGE, "the clock shows a date that no snapshot can be named by");
-                names_format(now, ret);
-                for (size_t i = 0; i < v->count && is_free; i++)
-                        is_free = !str_equal(v->items[i].name, ret);
-                if (is_free)
+        (void)err;
+        for (size_t i = 0; i < v->count; i++) {
+                if (str_equal(v->items[i].name, name))
                         return 0;
-                r = stop_check(err);
-                if (r < 0)
-                        return r;
-                nanosleep(&pause, NULL);
         }
+        return 1;
 }
 
 struct make_step {
@@ -315,27 +233,39 @@ static int make_tree(struct server *s, const char *name, struct make_step *m, st
         return server_persist(s, make_once, m, err);
 }
 
-static int make(struct server *s, const char *name, struct err *err)
+static int make_found(struct server *s, struct server_found *f, struct err *err)
 {
         struct report *report = s->d.config->report;
         struct make_step m;
-        int r = do_chore(s, RSYNC_CHORE_MARK, name, BEGUN, err);
+        int r = set_mark(s, f, SERVER_MARK_BEGUN, err);
 
         if (r < 0)
                 return r;
         progress_begin(s->d.config->progress, PROGRESS_SNAPSHOT, report_get(report, REPORT_ENTRIES));
-        r = make_tree(s, name, &m, err);
+        r = make_tree(s, f->name, &m, err);
         progress_end(s->d.config->progress);
         if (r == 0 && m.is_partial)
                 report_mark_partial(report);
+        f->marks |= SERVER_MARK_IS_THERE;
         if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_MARK, name, report_is_partial(report) ? LOCAL_MARKS_INCOMPLETE : "", err);
+                r = set_mark(s, f, report_is_partial(report) ? SERVER_MARK_INCOMPLETE : SERVER_MARK_COMPLETE, err);
         if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_UNMARK, name, BEGUN, err);
+                r = drop_marks(s, f, SERVER_MARK_BEGUN, err);
         if (r < 0)
                 return r;
         report_add(report, REPORT_SNAPSHOT, report_get(report, REPORT_ENTRIES));
         return 0;
+}
+
+static int make(struct server *s, const char *name, struct err *err)
+{
+        struct server_found *f;
+        int64_t time;
+
+        if (!names_parse(name, &time))
+                return err_runf(err, -ERANGE, "the clock shows a date that no snapshot can be named by");
+        f = server_inventory_find(s->inventory, name, time);
+        return f ? forget(s, make_found(s, f, err)) : err_oom(err);
 }
 
 void server_do_without(const struct server *s, const char *why)
@@ -362,14 +292,11 @@ static int do_without(struct server *s, struct err *err)
 int server_snapshot(struct destination *d, struct err *err)
 {
         struct server *s = server_of(d);
-        _cleanup_(inventory_deinit) struct inventory v = { .items = NULL };
         char name[NAMES_SIZE];
-        int r = take_inventory(s, &v, err);
+        int r = d->config->options->dry_run ? server_inventory_take(s, err) : settle_all(s, err);
 
-        if (r == 0 && !d->config->options->dry_run)
-                r = settle_all(s, &v, err);
         if (r == 0)
-                r = find_name(&v, name, err);
+                r = destination_name_snapshot(name, is_free, s, err);
         if (r == 0 && !d->config->options->dry_run)
                 r = make(s, name, err);
         if (r < 0)
@@ -381,28 +308,37 @@ int server_snapshot(struct destination *d, struct err *err)
 
 /* ---- listing and removing ---- */
 
-static bool is_snapshot(const struct inventory *v, const struct found *f)
+static bool is_snapshot(const struct server_inventory *v, const struct server_found *f)
 {
-        return f->marks & MARK_IS_THERE && (!v->has_marks || f->marks & (MARK_COMPLETE | MARK_INCOMPLETE));
+        return f->marks & SERVER_MARK_IS_THERE && (!v->has_marks || f->marks & SERVER_MARK_DONE);
+}
+
+static int list(const struct destination *d, const struct server_inventory *v, struct destination_snapshots *ret)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < v->count && r == 0; i++) {
+                const struct server_found *f = &v->items[i];
+                struct destination_snapshot one = { .name = f->name,
+                                                    .time = f->time,
+                                                    .complete = !(f->marks & SERVER_MARK_INCOMPLETE),
+                                                    .own = str_equal(f->name, d->made) };
+
+                if (is_snapshot(v, f))
+                        r = destination_snapshots_add(ret, &one);
+        }
+        if (r == 0 && d->config->options->dry_run && d->made[0])
+                r = destination_snapshots_imagine(ret, d->made);
+        return r;
 }
 
 int server_list(struct destination *d, struct destination_snapshots *ret, struct err *err)
 {
-        _cleanup_(inventory_deinit) struct inventory v = { .items = NULL };
-        int r = take_inventory(server_of(d), &v, err);
+        struct server *s = server_of(d);
+        int r = server_inventory_take(s, err);
 
         *ret = (struct destination_snapshots){ .items = NULL };
-        for (size_t i = 0; i < v.count && r == 0; i++) {
-                const struct found *f = &v.items[i];
-                struct destination_snapshot one = { .name = f->name,
-                                                    .time = f->time,
-                                                    .complete = !(f->marks & MARK_INCOMPLETE),
-                                                    .own = str_equal(f->name, d->made) };
-
-                if (is_snapshot(&v, f) && destination_snapshots_add(ret, &one) < 0)
-                        r = err_oom(err);
-        }
-        if (r == 0 && d->config->options->dry_run && d->made[0] && destination_snapshots_imagine(ret, d->made) < 0)
+        if (r == 0 && list(d, s->inventory, ret) < 0)
                 r = err_oom(err);
         if (r < 0)
                 destination_snapshots_deinit(ret);
@@ -426,27 +362,35 @@ int server_survey(struct destination *d, struct survey *ret, struct err *err)
         return r < 0 ? err_oom(err) : 0;
 }
 
-static int settle_before(struct server *s, struct err *err)
+/*
+ * It is no snapshot any more before the first file of it is gone. Where there is not even room for the mark that says
+ * so, the other mark makes room.
+ */
+static int remove_found(struct server *s, struct server_found *f, struct err *err)
 {
-        _cleanup_(inventory_deinit) struct inventory v = { .items = NULL };
-        int r = s->marks_are_settled ? 0 : take_inventory(s, &v, err);
+        int r = set_mark(s, f, SERVER_MARK_BEGUN, err);
+        bool is_full = err_is_full(r);
 
-        return r == 0 && !s->marks_are_settled ? settle_all(s, &v, err) : r;
+        if (is_full) {
+                err_drop(err, "there will be room");
+                r = 0;
+        }
+        if (r == 0)
+                r = drop_marks(s, f, SERVER_MARK_DONE, err);
+        if (r == 0 && is_full)
+                r = set_mark(s, f, SERVER_MARK_BEGUN, err);
+        return r == 0 ? remove_tree(s, f, err) : r;
 }
 
-/* It is no snapshot any more before the first file of it is gone. */
 int server_remove(struct destination *d, const char *name, struct err *err)
 {
         struct server *s = server_of(d);
-        int r = settle_before(s, err);
+        struct server_found *f;
+        int64_t time;
+        int r = settle_all(s, err);
 
-        if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_MARK, name, BEGUN, err);
-        if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_UNMARK, name, "", err);
-        if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_UNMARK, name, LOCAL_MARKS_INCOMPLETE, err);
-        if (r == 0)
-                r = do_chore(s, RSYNC_CHORE_REMOVE, name, "", err);
-        return r == 0 ? do_chore(s, RSYNC_CHORE_UNMARK, name, BEGUN, err) : r;
+        if (r < 0 || !names_parse(name, &time))
+                return r;
+        f = server_inventory_find(s->inventory, name, time);
+        return f ? forget(s, remove_found(s, f, err)) : err_oom(err);
 }

@@ -60,11 +60,12 @@ frozen "$dir"
 # What a run that was cut off left is no snapshot, and goes; what others made is left alone, but counts if it was there
 # before there were marks.
 mkdir -p "$dir/2001-01-01 00:00:00/half" "$dir/2003-01-01 00:00:00"
-touch "$marks/2001-01-01 00:00:00.begun"
+touch "$marks/2001-01-01 00:00:00.begun" "$marks/2001-01-02 00:00:00" "$marks/2001-01-03 00:00:00.incomplete"
 expect_status 0 back_up -v
 [ -d "$dir/2003-01-01 00:00:00" ] || fail "what is no snapshot was removed"
 says "removing what is left of the snapshot '2001-01-01 00:00:00'"
 [ ! -e "$dir/2001-01-01 00:00:00" ] || fail "half a snapshot is left"
+[ -z "$(find "$marks" -name '2001*')" ] || fail "there are marks of nothing: $(ls "$marks")"
 rmdir "$dir/2003-01-01 00:00:00"
 second=$(snapshots "$dir" | tail -n 1)
 rm -r "$marks"
@@ -82,9 +83,28 @@ frozen "$dir" --gone-ok
 
 # A local reader goes by the marks.
 mkdir "$dir/2003-01-01 00:00:00"
+touch "$marks/2001-01-02 00:00:00" "$marks/2001-01-03 00:00:00.incomplete" "$marks/2001-01-04 00:00:00.begun"
 expect_status 0 run_backup -v -r --hourly=1 "$dir/latest"
+[ "$(cd "$marks" && echo 2001*)" = '2001-01-04 00:00:00.begun' ] || fail "other marks are left: $(ls "$marks")"
+rm "$marks/2001-01-04 00:00:00.begun"
 [ -d "$dir/2003-01-01 00:00:00" ] || fail "what is not marked was removed"
 rmdir "$dir/2003-01-01 00:00:00"
+
+# Each connection is one more for the daemon's `post-xfer exec`: the transfer; two to look; the mark that it is begun, the
+# snapshot, the mark that it is one, the end of the first; and for each that is removed its marks, and it, in four.
+connections() {
+        local before
+
+        before=$(grep -c 'connect from' "$tmp/one.rsyncd.log")
+        expect_status 0 "$@"
+        connected=$(($(grep -c 'connect from' "$tmp/one.rsyncd.log") - before))
+}
+connections back_up
+[ "$(snapshots "$dir" | wc -l)" = 2 ] || fail "there are: $(snapshots "$dir")"
+connections back_up
+[ "$connected" = 11 ] || fail "$connected connections for a backup with a snapshot and one to remove"
+connections run_backup -r --hourly=1 --prefer-recent "$source" "$url/latest"
+[ "$connected" = 6 ] || fail "$connected connections to remove one snapshot"
 
 # Nothing can be read in full: the snapshot says so.
 expect_status 0 back_up
@@ -144,6 +164,32 @@ for path in 'm/lap*/latest' 'm/[l]aptop/latest' 'm/laptop/../laptop' 'm/laptop/.
 done
 rm -r "$modules/m/precious"
 diff <(find "$modules/m" | grep -v '/other' | sort) <(echo "$before" | grep -v '/other') || fail "something has changed"
+
+# Without room for another file it is told once, and what the scheme removes anyway makes room.
+make_fs small ext4 8m -N 256
+add_module small 'munge symlinks = no'
+mount --bind "$tmp/small" "$modules/small"
+mkdir "$modules/small/laptop" "$tmp/files"
+to_small() {
+        sleep 1.1
+        for n in $(seq 20); do
+                echo "$RANDOM of $n" >"$tmp/files/$n"
+        done
+        run_backup "$@" "$tmp/files" "rsync://$rsyncd_address:$port/small/laptop/latest"
+}
+expect_status 0 to_small -b -s
+expect_status 0 to_small -b -s
+oldest=$(snapshots "$modules/small/laptop" | head -n 1)
+mkdir "$tmp/small/ballast"
+(cd "$tmp/small/ballast" && seq $(($(df --output=iavail . | tail -n 1) - 10)) | xargs touch)
+expect_status 1 to_small -b -s
+says 'No space left on device'
+[ "$(grep -c '^warning: ' "$tmp/err")" = 0 ] || fail "it is told again and again: $(cat "$tmp/err")"
+expect_status 0 to_small -b -s -r --hourly=1 --prefer-recent
+says 'removing first what the rotation scheme does not preserve'
+[ ! -d "$modules/small/laptop/$oldest" ] || fail "the oldest one is still there"
+same "$tmp/files" "$modules/small/laptop/latest"
+umount "$modules/small"
 
 # The top of a module has nothing beside it.
 add_module top 'munge symlinks = no'
