@@ -146,3 +146,16 @@ if [ -z "$far" ]; then
         row 2001-02-01 '*nothing: the next rotation removes it'
         expect_status 2 run_backup --list --config="$tmp/jobs.ini"
 fi
+
+# A disk that is mounted for it, read-only: not a byte of it is another afterwards.
+[ -z "$far" ] && [ -n "${RSB_FSTAB_PROBE:-}" ] || exit 0
+make_fs disk ext4 30m
+umount "$tmp/disk"
+export LIBMOUNT_FSTAB=$tmp/fstab
+echo "$tmp/disk.img $tmp/disk ext4 noauto,loop 0 0" >"$LIBMOUNT_FSTAB"
+expect_status 0 run_backup --mount="$tmp/disk" "$tmp/closed" "$tmp/disk/parent/latest"
+before=$(sha256sum "$tmp/disk.img")
+list --mount="$tmp/disk" "$tmp/disk/parent/latest"
+grep -q '^1 snapshot; with the latest backup' "$tmp/out" || fail "nothing is listed: $(cat "$tmp/out")"
+[ "$before" = "$(sha256sum "$tmp/disk.img")" ] || fail "the disk was written"
+! mountpoint -q "$tmp/disk" || fail "it is still mounted"
