@@ -33,7 +33,7 @@ through() {
         known far
         config 'Host far' 'HostName 127.0.0.1' "Port $port" "IdentityFile $keys/client" "User $user"
 }
-trap 'status=$?; [ -z "$proxy" ] || kill "$proxy" 2>/dev/null; stop_sshds; (exit "$status"); clean_up' EXIT
+trap 'status=$?; [ -z "$proxy" ] || kill "$proxy" 2>/dev/null; stop_sshds; clean_up "$status"' EXIT
 
 # How much goes over the wire when all is well, for one that is new.
 through

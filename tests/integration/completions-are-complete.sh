@@ -15,7 +15,7 @@ completions=$here/../../completions
 mkdir upper work
 mount -t overlay -o "lowerdir=/etc,upperdir=$tmp/upper,workdir=$tmp/work" overlay /etc ||
         skip "cannot mount an overlay"
-trap 'umount -l /etc; clean_up' EXIT
+trap 'status=$?; umount -l /etc; clean_up "$status"' EXIT
 mkdir -p /etc/rsync-system-backup places/here "$HOME/.ssh"
 printf '# dev point\n/dev/sdz1 /mnt/of\\040two none\nUUID=1 none swap sw\n/dev/sdz2 /srv/mirror auto\n' >/etc/fstab
 printf '# a comment\nvault UUID=2 none luks\n' >/etc/crypttab

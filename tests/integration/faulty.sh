@@ -5,7 +5,7 @@
 #     plan [LINE...]          what happens to the next connections, one line for each; none: nothing happens
 #     carried up|down         bytes since the last plan
 proxy_pid=
-trap 'status=$?; [ -z "$proxy_pid" ] || kill "$proxy_pid" 2>/dev/null; stop_sshds; (exit "$status"); clean_up' EXIT
+trap 'status=$?; [ -z "$proxy_pid" ] || kill "$proxy_pid" 2>/dev/null; stop_sshds; clean_up "$status"' EXIT
 
 start_proxy() {
         server_port=$port

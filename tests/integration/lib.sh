@@ -74,8 +74,9 @@ need() {
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/rsb-test.XXXXXX")
 chmod 711 "$tmp"
 
+# clean_up [STATUS]: for traps, with the status that they began with.
 clean_up() {
-        local status=$? point
+        local status=${1-$?} point
 
         trap - EXIT
         cd /
@@ -97,6 +98,9 @@ trap 'exit 143' TERM
 export STATE_DIRECTORY=$tmp/state XDG_RUNTIME_DIR=$tmp/run HOME=$tmp/home
 mkdir -m 700 "$STATE_DIRECTORY" "$XDG_RUNTIME_DIR" "$HOME"
 unset RSYNC_MODULE_PATH RSYNC_EXIT_STATUS NO_COLOR
+# Nor does it talk to what runs here.
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$tmp/no-bus
+unset NOTIFY_SOCKET WATCHDOG_USEC JOURNAL_STREAM DISPLAY WAYLAND_DISPLAY DBUS_SESSION_BUS_ADDRESS
 
 # in_memory SIZE: the private directory becomes a tmpfs, where no sync waits for what other programs write. After need_root.
 in_memory() {

@@ -26,7 +26,7 @@ end_over() {
         umount -l /etc/passwd /etc/ssh/ssh_config 2>/dev/null
         rm -rf --one-file-system "$over"
 }
-trap 'status=$?; end_over; (exit "$status"); clean_up' EXIT
+trap 'status=$?; end_over; clean_up "$status"' EXIT
 
 # The agent that was started last has ended, and all that it held is free.
 settle() {

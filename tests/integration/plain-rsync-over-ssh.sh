@@ -234,7 +234,7 @@ head -c 6M /dev/urandom >source/larger
 rm -rf a
 "$PYTHON" "$here/cutting-proxy.py" proxy-port "$server_port" up:1500000 up:3000000 &
 proxy=$!
-trap 'status=$?; kill "$proxy" 2>/dev/null; stop_sshds; (exit "$status"); clean_up' EXIT
+trap 'status=$?; kill "$proxy" 2>/dev/null; stop_sshds; clean_up "$status"' EXIT
 for _ in $(seq 100); do
         [ ! -f proxy-port ] || break
         sleep 0.05

@@ -38,7 +38,7 @@ stop_rsyncds() {
         done
         ! declare -F stop_sshds >/dev/null || stop_sshds
 }
-trap 'status=$?; stop_rsyncds; (exit "$status"); clean_up' EXIT
+trap 'status=$?; stop_rsyncds; clean_up "$status"' EXIT
 
 # The port that a socket of no one had a moment ago.
 rsyncd_port() {

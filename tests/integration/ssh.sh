@@ -47,7 +47,7 @@ stop_sshds() {
         done
         [ -z "${SSH_AGENT_PID:-}" ] || kill "$SSH_AGENT_PID" 2>/dev/null || true
 }
-trap 'status=$?; stop_sshds; (exit "$status"); clean_up' EXIT
+trap 'status=$?; stop_sshds; clean_up "$status"' EXIT
 
 free_port() {
         "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
