@@ -70,7 +70,7 @@ _rsync_system_backup()
                 COMPREPLY=($(compgen -W 'rsync-system-backup rsync' -- "$cur"))
                 return
                 ;;
-        --password-file)
+        --password-file | --report | --metrics)
                 _filedir
                 return
                 ;;
@@ -78,7 +78,7 @@ _rsync_system_backup()
                 _filedir -d
                 return
                 ;;
-        --bwlimit | --timeout | --retries | --exclude | -x)
+        --bwlimit | --timeout | --retries | --min-battery | --max-age | --exclude | -x)
                 return
                 ;;
         esac
@@ -86,9 +86,10 @@ _rsync_system_backup()
         if [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W '
                         --append-only --backup --bwlimit= --compress= --config= --crypto= --daily=
-                        --disable-notifications --dry-run --exclude= --force --help --hourly= --ionice=
-                        --list --minutely= --monthly= --mount= --multi-fs --no-sudo --password-file= --prefer-recent
-                        --quiet --relaxed --remote-command= --restrict= --retries= --rotate --server --snapshot
+                        --disable-notifications --dry-run --exclude= --force --help --hourly= --ionice= --list
+                        --max-age= --metrics= --min-battery= --minutely= --monthly= --mount= --multi-fs --no-sudo
+                        --not-on-metered --only-on-ac --password-file= --prefer-recent --quiet --relaxed
+                        --remote-command= --report= --restrict= --retries= --rotate --server --snapshot --status
                         --timeout= --tunnel= --verbose --version --weekly= --yearly=' -- "$cur"))
                 [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
                 return

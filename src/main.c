@@ -36,7 +36,7 @@
  *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class
- *      surroundings.c       what else is on the machine: who started it, and who wants to know
+ *      surroundings.c       what else is on the machine: is this the time, who started it, who is told
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out
@@ -88,6 +88,9 @@
  *        device, fstab, mounted, beneath, holders   finding, mounting, unmounting; what it is on; who keeps it busy
  *      system/              the machine around it
  *        service                  what the service manager is told
+ *        conditions, power, metered   is this the time for it?
+ *        inhibit                  the machine stays awake
+ *        bus                      D-Bus, with an end
  *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, document,
  *                           privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
@@ -158,14 +161,19 @@ static void do_run(const struct options *o, struct report *report)
         _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
         struct surroundings surroundings;
         ERR_LOCAL(err);
+        int r;
 
         if (publish_check(o, &err) < 0) {
                 report_failure(report, &err);
                 return;
         }
         outcome_begin(&outcome);
-        surroundings_begin(&surroundings, &outcome);
-        run(&outcome, report, &surroundings);
+        r = surroundings_begin(&surroundings, &outcome, &err);
+        outcome.is_skipped = r == SURROUNDINGS_AGAINST;
+        if (r == 0)
+                run(&outcome, report, &surroundings);
+        else if (r < 0)
+                report_failure(report, &err);
         outcome_end(&outcome);
         /* What was asked for in a wrong way was not begun. */
         if (!report_is_refused(report))

@@ -563,6 +563,9 @@ static void fill(struct options *o, struct settings *s)
         o->multi_fs = s->flags[SETTINGS_MULTI_FS] == SETTINGS_YES;
         o->force = s->flags[SETTINGS_FORCE] == SETTINGS_YES;
         o->disable_notifications = s->flags[SETTINGS_DISABLE_NOTIFICATIONS] == SETTINGS_YES;
+        o->only_on_ac = s->flags[SETTINGS_ONLY_ON_AC] == SETTINGS_YES;
+        o->not_on_metered = s->flags[SETTINGS_NOT_ON_METERED] == SETTINGS_YES;
+        o->min_battery_percent = s->min_battery;
         o->verbosity = s->verbosity;
         o->daemon = daemon_outcome();
         o->scheme_given = s->counts_given;

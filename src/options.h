@@ -50,7 +50,9 @@ struct options {
         struct settings_told told;
         enum settings_ionice ionice;
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
-        char **excludes; /* in the order given */
+        bool only_on_ac, not_on_metered; /* conditions, see system/conditions.h */
+        unsigned min_battery_percent;    /* 0: none */
+        char **excludes;                 /* in the order given */
         size_t exclude_count;
         bool attended; /* somebody is at a terminal (prompt_is_possible(); for an agent: the client's), as main() sees
                         */

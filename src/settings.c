@@ -280,6 +280,15 @@ static int set_ionice(struct settings *s, unsigned which, const char *value, str
         return refuse_value(err, value, "is not an I/O class: idle, best-effort or realtime");
 }
 
+static int set_min_battery(struct settings *s, unsigned which, const char *value, struct err *err)
+{
+        (void)which;
+        if (quantity_number(value, 100, &s->min_battery) < 0)
+                return refuse_value(err, value, "is not a percentage from 0 to 100");
+        s->min_battery_given = true;
+        return 0;
+}
+
 /*
  * In a file an option that is indented by mistake continues the list above it. As a pattern it would silently leave
  * out nothing, and the option would silently not apply.
@@ -341,6 +350,9 @@ const struct setting settings_table[] = {
         { "exclude", 'x', SETTINGS_KIND_LIST, SETTINGS_ANYWHERE, set_exclude, 0 },
         { "force", 'f', SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_FORCE },
         { "disable-notifications", 0, SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_DISABLE_NOTIFICATIONS },
+        { "only-on-ac", 0, SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_ONLY_ON_AC },
+        { "min-battery", 0, SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_min_battery, 0 },
+        { "not-on-metered", 0, SETTINGS_KIND_FLAG, SETTINGS_ANYWHERE, set_flag, SETTINGS_NOT_ON_METERED },
         { "minutely", 'M', SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_count, SCHEME_MINUTELY },
         { "hourly", 'H', SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_count, SCHEME_HOURLY },
         { "daily", 'd', SETTINGS_KIND_VALUE, SETTINGS_ANYWHERE, set_count, SCHEME_DAILY },
@@ -533,6 +545,10 @@ int settings_complete(struct settings *s, struct settings *below, struct err *er
                 s->told.max_age_s = below->told.max_age_s;
         if (s->ionice == SETTINGS_IONICE_UNSET)
                 s->ionice = below->ionice;
+        if (!s->min_battery_given) {
+                s->min_battery = below->min_battery;
+                s->min_battery_given = below->min_battery_given;
+        }
         if (!s->counts_given) {
                 memcpy(s->counts, below->counts, sizeof(s->counts));
                 s->counts_given = below->counts_given;

@@ -19,6 +19,8 @@ enum settings_flag {
         SETTINGS_MULTI_FS,
         SETTINGS_FORCE,
         SETTINGS_DISABLE_NOTIFICATIONS,
+        SETTINGS_ONLY_ON_AC,
+        SETTINGS_NOT_ON_METERED,
         SETTINGS_RELAXED,
         SETTINGS_PREFER_RECENT,
         SETTINGS_LIST,
@@ -72,6 +74,8 @@ struct settings {
         struct settings_link link;
         struct settings_told told;
         enum settings_ionice ionice;
+        unsigned min_battery; /* percent; 0: however much is left */
+        bool min_battery_given;
         char **excludes; /* in the order given */
         size_t exclude_count;
         uint32_t counts[SCHEME_FREQUENCIES]; /* as in struct scheme */

@@ -1,18 +1,49 @@
 /* Thin: src/system/ knows how each of them is talked to, this file when. */
 #include "surroundings.h"
 
+#include "base/fd.h"
+#include "base/log.h"
 #include "base/report.h"
+#include "options.h"
 #include "progress.h"
+#include "system/conditions.h"
+#include "system/inhibit.h"
+#include "system/power.h"
 #include "system/service.h"
 
 #include <stdio.h>
 
 enum { STATUS_MAX = 400 };
 
-void surroundings_begin(struct surroundings *s, const struct outcome *outcome)
+/* ---- is this the time for it? ---- */
+
+static int check_conditions(const struct options *o, struct err *err)
 {
-        *s = (struct surroundings){ .outcome = outcome };
+        const struct conditions conditions = {
+                .only_on_ac = o->only_on_ac,
+                .min_battery_percent = o->min_battery_percent,
+                .not_on_metered = o->not_on_metered && o->destination.kind != LOCATION_LOCAL,
+        };
+        char why[CONDITIONS_WHY_SIZE];
+        int r = o->force ? 0 : conditions_check(&conditions, POWER_DIRECTORY, why, err);
+
+        if (r != CONDITIONS_UNMET)
+                return r;
+        log_info("%s: the run is skipped; --force runs it anyway", why);
+        return SURROUNDINGS_AGAINST;
+}
+
+int surroundings_begin(struct surroundings *s, const struct outcome *outcome, struct err *err)
+{
+        const struct options *o = outcome->options;
+        int r;
+
+        *s = (struct surroundings){ .outcome = outcome, .sleep_fd = -1 };
         service_begin();
+        r = check_conditions(o, err);
+        if (r == 0 && !o->dry_run)
+                s->sleep_fd = inhibit_sleep("a backup is being made");
+        return r;
 }
 
 /* ---- how far it is ---- */
@@ -81,5 +112,6 @@ void surroundings_end(struct surroundings *s)
         snprintf(text, sizeof(text), "%s after %s%s%s", outcome_word(o), progress_duration(o->duration_s, time),
                  report_has_failed(o->report) ? ": " : "", report_failure_text(o->report));
         service_status(text, true);
+        s->sleep_fd = fd_close(s->sleep_fd);
         service_end();
 }

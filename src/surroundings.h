@@ -1,20 +1,28 @@
 /*
- * A run among what else is on the machine: who started it is told how far it is.
+ * A run among what else is on the machine: whether this is the time for it, who must wait until it is over, and who is
+ * told how far it is and how it ended.
  */
 #pragma once
 
 #include "outcome.h"
 
+struct err;
 struct progress;
 
 struct surroundings {
-        const struct outcome *outcome;   /* borrowed, all three */
-        const struct progress *progress; /* NULL until it is followed */
+        const struct outcome *outcome;   /* borrowed */
+        const struct progress *progress; /* borrowed; NULL until it is followed */
+        int sleep_fd;                    /* as long as it is open the machine stays awake; or -1 */
         bool is_ending;
 };
 
-/* The run begins; @outcome is what it comes to. */
-void surroundings_begin(struct surroundings *s, const struct outcome *outcome);
+enum { SURROUNDINGS_AGAINST = 1 };
+
+/*
+ * The run begins; @outcome is what it comes to. Return 0; SURROUNDINGS_AGAINST when a condition does not hold, which
+ * has been told; or a negative errno with @err filled.
+ */
+int surroundings_begin(struct surroundings *s, const struct outcome *outcome, struct err *err);
 
 /* From now on what @progress shows is passed on. */
 void surroundings_follow(struct surroundings *s, struct progress *progress);

@@ -228,6 +228,9 @@ START_TEST(bad_values_are_named_with_their_option)
         check_refused("-c /dev/sda /dst", "-c: '/dev/sda' cannot be the name");
         check_refused("--config= /dst", "--config: the name of the file is empty");
         check_refused("--daily=0 /dst", "--daily: ");
+        check_refused("--min-battery=101 /dst", "--min-battery: '101' is not a percentage from 0 to 100");
+        check_refused("--min-battery=-1 /dst", "--min-battery: '-1'");
+        check_refused("--min-battery=40% /dst", "--min-battery: '40%'");
         check_refused("-H seven /dst", "-H: ");
         check_refused("-t host:0 host::module", "-t: 'host:0': the port");
         check_refused("host:~x/y", "DESTINATION: ");
@@ -412,6 +415,7 @@ START_TEST(a_file_can_hold_the_whole_job)
                      "destination = /mnt/backups/laptop/latest/\n"
                      "backup = yes\nsnapshot = Yes\nrotate = on\nionice = best-effort\nno-sudo = yes\n"
                      "dry-run = yes\nmulti-fs = yes\nforce = yes\ndisable-notifications = yes\n"
+                     "only-on-ac = yes\nmin-battery = 40\nnot-on-metered = yes\n"
                      "exclude =\n  *.o\n  *.tmp\n  ; a comment\nexclude = /var/spool\n"
                      "hourly = 2 * 12\nmonthly = always\nrelaxed = yes\nprefer-recent = no\nverbose = 2\n"
                      "mount = /mnt/backups\ncrypto = disk\n");
@@ -425,6 +429,7 @@ START_TEST(a_file_can_hold_the_whole_job)
         ck_assert(o->backup && o->snapshot && o->rotate);
         ck_assert_int_eq(o->ionice, SETTINGS_BEST_EFFORT);
         ck_assert(o->no_sudo && o->dry_run && o->multi_fs && o->force && o->disable_notifications);
+        ck_assert(o->only_on_ac && o->not_on_metered && o->min_battery_percent == 40);
         ck_assert_uint_eq(o->exclude_count, 3);
         ck_assert_str_eq(o->excludes[1], "*.tmp");
         ck_assert_str_eq(o->excludes[2], "/var/spool");
@@ -442,12 +447,14 @@ END_TEST
 START_TEST(the_command_line_wins_over_the_file)
 {
         write_config("[laptop]\nsource = /home\ndestination = /mnt/latest\nionice = idle\nexclude = b\n"
-                     "hourly = 24\ndaily = 7\nverbose = 2\nsnapshot = yes\nrelaxed = yes\n");
-        _cleanup_(options_freep) struct options *o = parsed("CONFIG -b -x a -i realtime --daily=3 -q /etc /other");
+                     "hourly = 24\ndaily = 7\nverbose = 2\nsnapshot = yes\nrelaxed = yes\nmin-battery = 40\n");
+        _cleanup_(options_freep) struct options *o =
+                parsed("CONFIG -b -x a -i realtime --daily=3 -q --min-battery=0 --only-on-ac /etc /other");
 
         ck_assert_str_eq(o->source, "/etc");
         ck_assert_str_eq(o->destination.path, "/other");
         ck_assert_int_eq(o->ionice, SETTINGS_REALTIME);
+        ck_assert(o->only_on_ac && !o->not_on_metered && o->min_battery_percent == 0);
         /* Actions and the scheme are each one thing. */
         ck_assert(o->backup && !o->snapshot && !o->rotate);
         ck_assert_uint_eq(o->counts[SCHEME_HOURLY], 0);
