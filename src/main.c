@@ -31,7 +31,7 @@
  *      rotation.c           which snapshots go
  *      list.c               --list; survey.h: what it tells; survey_text.c, survey_document.c, survey_pack.c: to people,
  *                           machines, a client
- *      outcome.c            what the run came to; summary.c: for people
+ *      outcome.c            what the run came to; summary.c: for people, facts.c: for the journal
  *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
  *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
@@ -90,6 +90,7 @@
  *        service                  what the service manager is told
  *        conditions, power, metered   is this the time for it?
  *        inhibit                  the machine stays awake
+ *        journal                  messages with fields
  *        bus                      D-Bus, with an end
  *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, document,
  *                           privileges
@@ -113,6 +114,7 @@
 #include "summary.h"
 #include "superuser.h"
 #include "surroundings.h"
+#include "system/journal.h"
 #include "version.h"
 
 #include <fcntl.h>
@@ -274,6 +276,7 @@ int main(int argc, char **argv)
 
         fill_standard_descriptors();
         log_init("rsync-system-backup", LOG_LEVEL_INFO);
+        journal_begin();
         if (options_parse(&o, argc, argv, &err) < 0) {
                 int status = err.kind == ERR_USAGE ? STATUS_USAGE : EXIT_FAILURE;
 

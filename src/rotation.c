@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/report.h"
 #include "base/stop.h"
 #include "destination.h"
@@ -18,8 +19,9 @@
 #include "survey.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-enum { REMAINS = 1 };
+enum { REMAINS = 1, SHOWN_MAX = 128 };
 
 static int load(struct schemefile *ret, const struct destination *d, const struct options *o, struct err *err)
 {
@@ -71,6 +73,17 @@ static int mark(const struct schemefile *file, const struct destination_snapshot
         return 0;
 }
 
+static void tell_removed(const char *name)
+{
+        char field[SHOWN_MAX + 16], shown[SHOWN_MAX];
+        const char *const more[] = { field, NULL };
+
+        path_show(NULL, name, shown, sizeof(shown));
+        snprintf(field, sizeof(field), "RSB_SNAPSHOT=%s", shown);
+        log_event(LOG_LEVEL_INFO, &(struct log_fields){ .event = LOG_EVENT_SNAPSHOT_REMOVED, .more = more },
+                  "removed snapshot '%s'", shown);
+}
+
 static int remove_one(struct destination *d, const struct options *o, struct report *report, const char *name,
                       struct err *err)
 {
@@ -80,8 +93,9 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
                 r = d->ops->remove(d, name, err);
         if (r == 0)
                 report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
-        if (r == 0 && !report_lists_changes(report))
-                log_info("removed snapshot '%s'", name);
+        /* The list says it too, but not to machines. */
+        if (r == 0 && (!report_lists_changes(report) || (log_is_structured() && !o->dry_run)))
+                tell_removed(name);
         /* One that cannot go, for want of a right to or because it is in use, does not keep the others. */
         if (r < 0 && err->kind == ERR_ITEM) {
                 report_remains(report, err);

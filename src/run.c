@@ -175,6 +175,8 @@ static int do_steps(struct run *run, struct err *err)
                 return 0;
         if (o->task == OPTIONS_LIST)
                 return r == 0 ? list_run(run->destination, o, err) : r;
+        if (r == 0)
+                surroundings_start(run->surroundings);
         if (r == 0 && o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {

@@ -5,10 +5,12 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "base/stop.h"
+#include "facts.h"
 #include "options.h"
 #include "outcome.h"
 #include "progress.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 /* "3 new, 1 deleted": what there was of each. */
@@ -60,13 +62,17 @@ void summary_transfer(const struct outcome *o)
 void summary_snapshot(const struct outcome *o)
 {
         uint64_t entries = report_get(o->report, REPORT_SNAPSHOT);
-        char count[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE];
+        char count[PROGRESS_TEXT_SIZE], time[PROGRESS_TEXT_SIZE], name[sizeof(o->snapshot) + 16];
+        const char *const more[] = { name, NULL };
+        const struct log_fields fields = { .event = LOG_EVENT_SNAPSHOT_MADE, .more = more };
 
+        snprintf(name, sizeof(name), "RSB_SNAPSHOT=%s", o->snapshot);
         progress_duration(o->seconds[OUTCOME_SNAPSHOT], time);
         if (entries > 0)
-                log_info("snapshot: '%s', %s entries in %s", o->snapshot, progress_count(entries, count), time);
+                log_event(LOG_LEVEL_INFO, &fields, "snapshot: '%s', %s entries in %s", o->snapshot,
+                          progress_count(entries, count), time);
         else
-                log_info("snapshot: '%s', by the filesystem, in %s", o->snapshot, time);
+                log_event(LOG_LEVEL_INFO, &fields, "snapshot: '%s', by the filesystem, in %s", o->snapshot, time);
 }
 
 void summary_rotation(const struct outcome *o)
@@ -80,7 +86,7 @@ void summary_rotation(const struct outcome *o)
                  progress_duration(o->seconds[OUTCOME_ROTATION], time));
 }
 
-enum { ENTRIES_TEXT_SIZE = PROGRESS_TEXT_SIZE + 16 };
+enum { ENTRIES_TEXT_SIZE = PROGRESS_TEXT_SIZE + 16, LINE_MAX_SIZE = 256 };
 
 /* "1 entry", "1,234 entries". */
 static const char *count_entries(uint64_t n, char out[ENTRIES_TEXT_SIZE])
@@ -91,6 +97,22 @@ static const char *count_entries(uint64_t n, char out[ENTRIES_TEXT_SIZE])
         return out;
 }
 
+/* For machines with all that is known. */
+static _printf_(4, 5) void say_end(const struct outcome *o, enum log_level level, enum log_event event,
+                                   const char *format, ...)
+{
+        char text[LINE_MAX_SIZE];
+        struct facts facts;
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        facts_of_end(&facts, o);
+        log_event(level, &(struct log_fields){ .event = event, .more = (const char *const *)facts.items }, "%s", text);
+        facts_deinit(&facts);
+}
+
 /* The last line of a run. */
 void summary_end(const struct outcome *o)
 {
@@ -99,19 +121,22 @@ void summary_end(const struct outcome *o)
 
         progress_duration(o->duration_s, time);
         if (stop_signal() != 0)
-                log_error("%s ended by signal %s after %s", what, sigabbrev_np(stop_signal()), time);
+                say_end(o, LOG_LEVEL_ERROR, LOG_EVENT_FAILED, "%s ended by signal %s after %s", what,
+                        sigabbrev_np(stop_signal()), time);
         else if (report_has_failed(o->report))
-                log_error("%s failed after %s", what, time);
+                say_end(o, LOG_LEVEL_ERROR, LOG_EVENT_FAILED, "%s failed after %s", what, time);
         else if (o->is_skipped)
-                log_info("nothing was done");
+                say_end(o, LOG_LEVEL_INFO, LOG_EVENT_SKIPPED, "nothing was done");
         else if (report_items(o->report) > 0)
-                log_warning("%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
-                            count_entries(report_items(o->report), items));
+                say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE,
+                        "%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
+                        count_entries(report_items(o->report), items));
         else if (report_is_partial(o->report))
-                log_warning("%s done in %s, but incomplete: see the warnings above", what, time);
+                say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE,
+                        "%s done in %s, but incomplete: see the warnings above", what, time);
         else if (report_remains_count(o->report) > 0)
-                log_warning("%s complete in %s, but %s could not be removed", what, time,
-                            count_entries(report_remains_count(o->report), items));
+                say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE, "%s complete in %s, but %s could not be removed",
+                        what, time, count_entries(report_remains_count(o->report), items));
         else
-                log_info("%s complete in %s", what, time);
+                say_end(o, LOG_LEVEL_INFO, LOG_EVENT_ENDED, "%s complete in %s", what, time);
 }

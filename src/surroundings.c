@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "facts.h"
 #include "options.h"
 #include "progress.h"
 #include "system/conditions.h"
@@ -13,7 +14,7 @@
 
 #include <stdio.h>
 
-enum { STATUS_MAX = 400 };
+enum { STATUS_MAX = 400, SHOWN_MAX = 300 };
 
 /* ---- is this the time for it? ---- */
 
@@ -44,6 +45,25 @@ int surroundings_begin(struct surroundings *s, const struct outcome *outcome, st
         if (r == 0 && !o->dry_run)
                 s->sleep_fd = inhibit_sleep("a backup is being made");
         return r;
+}
+
+/* At a terminal one knows what one has just started; in a journal one looks for it. */
+static void tell_machines(const struct outcome *o)
+{
+        char destination[SHOWN_MAX];
+        struct facts facts;
+
+        location_show(&o->options->destination, destination, sizeof(destination));
+        facts_of_start(&facts, o);
+        log_event(log_is_structured() ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+                  &(struct log_fields){ .event = LOG_EVENT_STARTED, .more = (const char *const *)facts.items },
+                  "run to '%s' started", destination);
+        facts_deinit(&facts);
+}
+
+void surroundings_start(struct surroundings *s)
+{
+        tell_machines(s->outcome);
 }
 
 /* ---- how far it is ---- */
@@ -96,6 +116,7 @@ void surroundings_step(struct surroundings *s, enum outcome_step step)
                 [OUTCOME_RELEASE] = "giving the destination back",
         };
 
+        log_step(outcome_step_name(step));
         service_status(words[step], true);
         if (step != OUTCOME_RELEASE)
                 return;
@@ -112,6 +133,7 @@ void surroundings_end(struct surroundings *s)
         snprintf(text, sizeof(text), "%s after %s%s%s", outcome_word(o), progress_duration(o->duration_s, time),
                  report_has_failed(o->report) ? ": " : "", report_failure_text(o->report));
         service_status(text, true);
+        log_step(NULL);
         s->sleep_fd = fd_close(s->sleep_fd);
         service_end();
 }

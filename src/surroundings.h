@@ -27,6 +27,9 @@ int surroundings_begin(struct surroundings *s, const struct outcome *outcome, st
 /* From now on what @progress shows is passed on. */
 void surroundings_follow(struct surroundings *s, struct progress *progress);
 
+/* There is something to do: its destination is there. */
+void surroundings_start(struct surroundings *s);
+
 /* @step begins. */
 void surroundings_step(struct surroundings *s, enum outcome_step step);
 

@@ -23,6 +23,8 @@ static struct {
         FILE *list;                                                          /* NULL: standard output */
         void (*sink)(void *context, enum log_level level, const char *text); /* instead of standard error */
         void *sink_context;
+        bool (*send)(enum log_level level, const char *text, const char *step, const struct log_fields *fields);
+        const char *step;
 } the_log = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "rsync-system-backup", .most = LOG_LEVEL_INFO };
 
 static bool leads_to_journal(void)
@@ -56,6 +58,26 @@ void log_divert(void (*sink)(void *context, enum log_level level, const char *te
         the_log.sink = sink;
         the_log.sink_context = context;
         the_log.most = most;
+        pthread_mutex_unlock(&the_log.lock);
+}
+
+void log_structured(bool (*send)(enum log_level level, const char *text, const char *step,
+                                 const struct log_fields *fields))
+{
+        pthread_mutex_lock(&the_log.lock);
+        the_log.send = send;
+        pthread_mutex_unlock(&the_log.lock);
+}
+
+bool log_is_structured(void)
+{
+        return the_log.journal && the_log.send;
+}
+
+void log_step(const char *step)
+{
+        pthread_mutex_lock(&the_log.lock);
+        the_log.step = step;
         pthread_mutex_unlock(&the_log.lock);
 }
 
@@ -98,16 +120,13 @@ static void defuse(char *text)
         }
 }
 
-void log_line(enum log_level level, const char *format, ...)
+static void say(enum log_level level, const struct log_fields *fields, const char *format, va_list arguments)
 {
         char text[ERR_TEXT_MAX + ERR_HINT_MAX + 64];
-        va_list arguments;
 
         if (level > the_log.most)
                 return;
-        va_start(arguments, format);
         vsnprintf(text, sizeof(text), format, arguments);
-        va_end(arguments);
         defuse(text);
         pthread_mutex_lock(&the_log.lock);
         if (the_log.sink) {
@@ -116,20 +135,45 @@ void log_line(enum log_level level, const char *format, ...)
                 /* Both may lead to one file. That it failed is remembered by the stream. */
                 (void)fflush(stdout);
                 erase_status();
-                write_stderr(level, text);
+                if (!the_log.journal || !the_log.send || !the_log.send(level, text, the_log.step, fields))
+                        write_stderr(level, text);
         }
         pthread_mutex_unlock(&the_log.lock);
         if (!the_log.journal)
                 syslog(priorities[level], "%s", text);
 }
 
+void log_line(enum log_level level, const char *format, ...)
+{
+        static const struct log_fields none = { .event = LOG_EVENT_NONE };
+        va_list arguments;
+
+        va_start(arguments, format);
+        say(level, &none, format, arguments);
+        va_end(arguments);
+}
+
+void log_event(enum log_level level, const struct log_fields *fields, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        say(level, fields, format, arguments);
+        va_end(arguments);
+}
+
+void log_err_as(enum log_event event, enum log_level level, struct err *err)
+{
+        char path[ERR_PATH_MAX];
+        const struct log_fields fields = { .event = event, .path = err_path(err, path), .code = err->code };
+
+        log_event(level, &fields, "%s%s%s", err->text, err->hint[0] ? "; " : "", err->hint);
+        err_clear(err);
+}
+
 void log_err(enum log_level level, struct err *err)
 {
-        if (err->hint[0])
-                log_line(level, "%s; %s", err->text, err->hint);
-        else
-                log_line(level, "%s", err->text);
-        err_clear(err);
+        log_err_as(LOG_EVENT_NONE, level, err);
 }
 
 /* Whoever reads the list, or writes to the same file, finds whole lines only. */

@@ -138,7 +138,7 @@ void report_hear_item(struct report *r, struct err *err, bool remains)
 {
         if (r->config.keep_items > 0)
                 keep(r, err, remains);
-        log_err(LOG_LEVEL_WARNING, err);
+        log_err_as(remains ? LOG_EVENT_REMAINS : LOG_EVENT_LOST, LOG_LEVEL_WARNING, err);
 }
 
 static void tell_item(struct report *r, struct err *err, bool remains)
@@ -329,7 +329,7 @@ void report_failure(struct report *r, struct err *err)
         if (err->code == -ECANCELED && stop_requested())
                 log_err(LOG_LEVEL_WARNING, err);
         else
-                log_err(LOG_LEVEL_ERROR, err);
+                log_err_as(LOG_EVENT_ERROR, LOG_LEVEL_ERROR, err);
 }
 
 const char *report_failure_text(const struct report *r)
