@@ -36,7 +36,8 @@
  *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class
- *      surroundings.c       what else is on the machine: is this the time, who started it, who is told
+ *      surroundings.c       what else is on the machine: is this the time, who started it, who is told; notify.c: in
+ *                           which words
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out
@@ -90,6 +91,7 @@
  *        service                  what the service manager is told
  *        conditions, power, metered   is this the time for it?
  *        inhibit                  the machine stays awake
+ *        desktop, sessions        people are told
  *        journal                  messages with fields
  *        bus                      D-Bus, with an end
  *      base/                err, report, log, stop, prompt, buf, arena, memory, secret, path, fd, ini, document,

@@ -5,9 +5,11 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "facts.h"
+#include "notify.h"
 #include "options.h"
 #include "progress.h"
 #include "system/conditions.h"
+#include "system/desktop.h"
 #include "system/inhibit.h"
 #include "system/power.h"
 #include "system/service.h"
@@ -47,6 +49,23 @@ int surroundings_begin(struct surroundings *s, const struct outcome *outcome, st
         return r;
 }
 
+/* ---- people ---- */
+
+static bool tells_people(const struct options *o)
+{
+        return !o->dry_run && !o->disable_notifications;
+}
+
+static void send_note(struct surroundings *s, int (*put)(struct notify_words *ret, const struct outcome *o))
+{
+        struct notify_words words;
+
+        if (!tells_people(s->outcome->options) || put(&words, s->outcome) < 0)
+                return;
+        s->mail = desktop_send(&words.note, s->mail);
+        notify_deinit(&words);
+}
+
 /* At a terminal one knows what one has just started; in a journal one looks for it. */
 static void tell_machines(const struct outcome *o)
 {
@@ -64,6 +83,7 @@ static void tell_machines(const struct outcome *o)
 void surroundings_start(struct surroundings *s)
 {
         tell_machines(s->outcome);
+        send_note(s, notify_started);
 }
 
 /* ---- how far it is ---- */
@@ -135,5 +155,9 @@ void surroundings_end(struct surroundings *s)
         service_status(text, true);
         log_step(NULL);
         s->sleep_fd = fd_close(s->sleep_fd);
+        if (!o->is_skipped)
+                send_note(s, notify_ended);
+        desktop_await(s->mail);
+        s->mail = NULL;
         service_end();
 }

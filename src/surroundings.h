@@ -6,12 +6,14 @@
 
 #include "outcome.h"
 
+struct desktop_mail;
 struct err;
 struct progress;
 
 struct surroundings {
         const struct outcome *outcome;   /* borrowed */
         const struct progress *progress; /* borrowed; NULL until it is followed */
+        struct desktop_mail *mail;       /* on its way to people */
         int sleep_fd;                    /* as long as it is open the machine stays awake; or -1 */
         bool is_ending;
 };

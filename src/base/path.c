@@ -39,6 +39,11 @@ static size_t utf8_length(const unsigned char *text)
         return length;
 }
 
+size_t path_character(const char *text)
+{
+        return utf8_length((const unsigned char *)text);
+}
+
 static int escape_byte(struct buf *out, unsigned char c)
 {
         static const char plain[] = "\a\b\t\n\v\f\r", letters[] = "abtnvfr";

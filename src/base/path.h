@@ -14,6 +14,10 @@ void path_show(const char *directory, const char *name, char *out, size_t size);
 /* Append DIRECTORY/NAME with the same escapes and nothing left out. Return 0 or -ENOMEM. */
 int path_escape(struct buf *out, const char *directory, const char *name);
 
+/* How many bytes of @text, which is not empty, are its first character; 0 when they are no UTF-8, or none to be shown.
+ */
+size_t path_character(const char *text);
+
 /* DIRECTORY/NAME, malloc'd; NAME alone when DIRECTORY is empty. NULL when memory is short. */
 char *path_join(const char *directory, const char *name);
 

@@ -1,0 +1,98 @@
+#!/bin/bash
+# Whoever has a graphical session is told when a run starts and how it ended: an ordinary user's own runs, and root's,
+# which no user's bus lets in as root. A desktop that is absent, does not answer or does not even speak costs at most a
+# second, and nothing else.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+in_memory 50m
+. "$here/buses.sh"
+prepare_for_user
+# Ours has sessions that are ours.
+mount -t tmpfs -o mode=755 run /run || skip "cannot mount a tmpfs"
+mkdir -p /run/user /run/systemd/sessions places
+mkdir -m 700 "/run/user/$ordinary_user" "$XDG_RUNTIME_DIR/a b"
+mkdir source
+touch source/file
+chown -R "$ordinary_user:$ordinary_user" "/run/user/$ordinary_user" places "$XDG_RUNTIME_DIR"
+cp "$here/bus-peers.py" "$tmp/bin"
+here=$tmp/bin
+peers_by=(as_user)
+
+# told LOG: what people were told, in one line.
+told() {
+        happened "$1" | tr '\n' ' '
+}
+
+# At an ordinary user's own desktop, whose directory has a blank in its name.
+start_bus "$XDG_RUNTIME_DIR/a b/bus" as_user
+start_peers "$tmp/home/log" notifications
+mine=(as_user env XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR/a b" WAYLAND_DISPLAY=wayland-0 "$RSB" --no-sudo)
+expect_status 0 "${mine[@]}" "$tmp/source" "$tmp/places/<i>/latest"
+[ "$(told home/log)" = "notify:Backup started notify:Backup complete " ] || fail "an own run is not told: $(cat home/log)"
+grep -q '"body": ".*/source to .*/&lt;i&gt;/latest", "urgency": 0, "entry": "rsync-system-backup", "actions": \[\], "timeout": -1' \
+        home/log || fail "the start is told otherwise: $(cat home/log)"
+grep -q "in 0.[0-9] s. 2 of 2 entries changed, 0 bytes copied. Snapshot '[0-9: -]*' was made." home/log ||
+        fail "the numbers are not told: $(cat home/log)"
+
+# Where none is wanted, or nobody sits there.
+: >home/log
+expect_status 0 "${mine[@]}" --disable-notifications -b "$tmp/source" "$tmp/places/<i>/latest"
+expect_status 0 "${mine[@]}" --dry-run -b "$tmp/source" "$tmp/places/<i>/latest"
+expect_status 0 as_user env XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR/a b" "$RSB" --no-sudo -b "$tmp/source" "$tmp/places/<i>/latest"
+[ ! -s home/log ] || fail "there are notifications that nobody asked for: $(cat home/log)"
+
+# A failure, by the address that the session says.
+expect_status 1 as_user env DBUS_SESSION_BUS_ADDRESS="$bus" DISPLAY=:0 "$RSB" --no-sudo "$tmp/<none>" "$tmp/places/<i>/latest"
+[ "$(told home/log)" = "notify:Backup failed " ] || fail "a failure is not told: $(cat home/log)"
+grep -q "cannot read the source directory '.*/&lt;none&gt;': No such file or directory\", \"urgency\": 2" home/log ||
+        fail "the reason is not told: $(cat home/log)"
+
+# From root, to who has a graphical session.
+start_bus "/run/user/$ordinary_user/bus" as_user
+start_peers "$tmp/home/log" notifications
+! dbus-send --bus="$bus" --dest=org.freedesktop.DBus / org.freedesktop.DBus.ListNames 2>/dev/null ||
+        fail "root is let in, which proves nothing"
+# session NAME TYPE CLASS: as logind remembers them.
+session() {
+        printf 'UID=%s\nUSER=nobody\nACTIVE=1\nSTATE=active\nREMOTE=0\nTYPE=%s\nCLASS=%s\n' "$ordinary_user" "$2" "$3" \
+                >"/run/systemd/sessions/$1"
+}
+session 1 tty user
+session 2 wayland greeter
+mkdir -m 700 parent
+expect_status 0 "$RSB" -b source parent/latest
+[ ! -s home/log ] || [ "$(told home/log)" = "" ] || fail "somebody without a desktop is told: $(cat home/log)"
+session 3 wayland user
+session 4 x11 user
+expect_status 0 "$RSB" -b source parent/latest
+[ "$(told home/log)" = "notify:Backup started notify:Backup complete " ] || fail "root's run is not told once: $(cat home/log)"
+[ "$(stat -c %u parent/latest/file)" = 0 ] || fail "the identity was taken for more than the notification"
+expect_status 1 "$RSB" nothing parent/latest
+told home/log | grep -q 'notify:Backup failed' || fail "root's failure is not told: $(cat home/log)"
+
+# Desktops that do not answer.
+# quick COMMAND...: it is done in little more than a second.
+quick() {
+        local began=${EPOCHREALTIME/./}
+
+        expect_status 0 "$@"
+        took=$((${EPOCHREALTIME/./} - began))
+        [ $took -lt $(( ${RSB_SLOW:-1} * 2500000 )) ] || fail "it took $took us: $*"
+}
+end_buses
+rm -f "/run/user/$ordinary_user/bus"
+quick "$RSB" -b source parent/latest
+start_bus "/run/user/$ordinary_user/bus" as_user
+quick "$RSB" -b source parent/latest
+start_peers "$tmp/home/log" silent
+quick "$RSB" -b source parent/latest
+[ $took -gt 900000 ] || fail "who does not answer is not waited for"
+[ "$(told home/log)" = "notify:Backup started notify:Backup complete " ] || fail "who does not answer is told less: $(cat home/log)"
+end_buses
+rm -f "/run/user/$ordinary_user/bus"
+start_silence "/run/user/$ordinary_user/bus"
+chmod 666 "/run/user/$ordinary_user/bus"
+quick "$RSB" -b source parent/latest
+[ $took -gt 900000 ] || fail "nobody listens to who says nothing"
+same source parent/latest
