@@ -172,8 +172,8 @@ was_injected || fail "no fault at fgetxattr"
 says 'cannot read an attribute of'
 cmp -s "$source/dir/file" "$ours/dir/file" || fail "the file itself is not there"
 
-# Names of files with several of them that come and go may leave rsync 3.5.0 waiting for ever, whoever its client is: the
-# real one does not come to an end either.
+# Hard links that come and go are left out: with them rsync 3.5.0 against itself was seen not to have ended after 15 s in 6 of
+# 12 runs, where the others took 2 s; in 8 of ours there was no such one. Why is not known.
 sed -i 's/self\.link, //' "$judge/chaos.py"
 echo "-- a live system"
 # lives PORT: backed up again and again while everything changes, and exactly when it is quiet.

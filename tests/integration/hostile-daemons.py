@@ -823,7 +823,7 @@ def tell(name, trial, wrong):
 
 def together(one, them):
     """Most of them wait most of the time."""
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
         yield from pool.map(one, them)
 
 

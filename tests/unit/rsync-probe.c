@@ -14,11 +14,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "connect.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_number.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -56,23 +56,6 @@ static int give_password(void *context, struct secret *ret, struct err *err)
 }
 
 /* ---- what is there ---- */
-
-static int connect_to(const char *host, const char *port)
-{
-        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-        struct addrinfo *found = NULL;
-        int fd = -1;
-
-        if (getaddrinfo(host, port, &hints, &found) != 0)
-                return -1;
-        for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
-                fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-                if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-                        fd = fd_close(fd);
-        }
-        freeaddrinfo(found);
-        return fd;
-}
 
 static int start_command(const char *command)
 {

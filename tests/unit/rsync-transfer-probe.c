@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "connect.h"
 #include "transfer/filter.h"
 #include "transfer/rsync/rsync_chore.h"
 #include "transfer/rsync/rsync_hello.h"
@@ -22,9 +23,7 @@
 #include "transfer/rsync/rsync_spool.h"
 #include "transfer/source.h"
 
-#include <netdb.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 static struct rsync_arguments arguments;
@@ -43,25 +42,6 @@ static int show_error(struct err *err)
         return status;
 }
 
-static int connect_to(void)
-{
-        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-        struct addrinfo *found = NULL;
-        int fd = -1;
-
-        if (getaddrinfo(host, port, &hints, &found) != 0)
-                return -1;
-        for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
-                fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-                if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-                        fd = fd_close(fd);
-        }
-        freeaddrinfo(found);
-        if (fd < 0)
-                perror("connect");
-        return fd;
-}
-
 /* The module, and all of it as a destination. */
 static int set_place(const char *place)
 {
@@ -72,7 +52,7 @@ static int set_place(const char *place)
         arguments.destination = destination;
         hello.module = module;
         hello.peer = module;
-        return connect_to();
+        return connect_to(host, port);
 }
 
 /* ---- listing ---- */
