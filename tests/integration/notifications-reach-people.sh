@@ -72,13 +72,13 @@ expect_status 1 "$RSB" nothing parent/latest
 told home/log | grep -q 'notify:Backup failed' || fail "root's failure is not told: $(cat home/log)"
 
 # Desktops that do not answer.
-# quick COMMAND...: it is done in little more than a second.
+# quick COMMAND...: it is done in little more than a second, which a busy machine may stretch.
 quick() {
         local began=${EPOCHREALTIME/./}
 
         expect_status 0 "$@"
         took=$((${EPOCHREALTIME/./} - began))
-        [ $took -lt $(( ${RSB_SLOW:-1} * 2500000 )) ] || fail "it took $took us: $*"
+        [ $took -lt 4000000 ] || fail "it took $took us: $*"
 }
 end_buses
 rm -f "/run/user/$ordinary_user/bus"
