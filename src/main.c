@@ -4,8 +4,9 @@
  * The map of the house, in the order a backup passes through it:
  *
  *      main.c               argv in, exit status out
- *      options.c            command line, configuration file (config.c, settings.c, quantity.c), environment -> struct
- *                           options
+ *      options.c            command line (options_command.c), configuration file (config.c), environment -> struct
+ *                           options; options_check.c: what goes together
+ *      settings.c           the table of all options; settings_values.c, quantity.c: their values
  *      location.c           SOURCE and DESTINATION expressions
  *      superuser.c          the privileges that a backup of a system needs
  *      run.c                the steps of a run in order, and their undoing

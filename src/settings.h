@@ -100,7 +100,7 @@ struct setting {
         char letter;      /* '\0': no short form */
         enum settings_kind kind;
         enum settings_place place;
-        /* The setter, and what it needs to know of its row. NULL for --help and --version, which set nothing. */
+        /* See settings_values.h. NULL for --help and --version, which set nothing. */
         int (*set)(struct settings *s, unsigned which, const char *value, struct err *err);
         unsigned which;
 };
