@@ -72,6 +72,10 @@ static int take_over_descriptors(struct agent *a, struct err *err)
                 err_usage(err, "--server is what a client starts over SSH, it is nothing for a terminal");
                 return err_hint(err, "on the other machine: rsync-system-backup HOST:DIR");
         }
+        /* A root directory that holds nothing but this program has no such device; this can be neither read nor
+         * written. */
+        if (null < 0)
+                null = open("/", O_PATH | O_CLOEXEC);
         a->in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         a->out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (null < 0 || a->in_fd < 0 || a->out_fd < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)

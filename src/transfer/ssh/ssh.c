@@ -50,15 +50,35 @@ struct whose {
         char host_name[256];
 };
 
+/* A rescue system may have no passwd(5); then the environment tells, and root is root. */
+static int find_user(struct whose *w, struct err *err)
+{
+        static char root[] = "root", top[] = "/";
+        struct passwd *found = NULL;
+        char *name;
+
+        if (getpwuid_r(getuid(), &w->user, w->text, sizeof(w->text), &found) == 0 && found)
+                return 0;
+        name = getenv("LOGNAME");
+        if (!name || !*name)
+                name = getenv("USER");
+        if ((!name || !*name) && getuid() == 0)
+                name = root;
+        if (!name || !*name)
+                return err_runf(err, -ENOENT, "the user with number %u has no name, so SSH has none to log in with",
+                                (unsigned)getuid());
+        w->user = (struct passwd){ .pw_name = name, .pw_dir = top };
+        return 0;
+}
+
 /* Whose files are read: $HOME where it is set, as everywhere in this program. */
 static int fill_in_query(struct ssh_config_query *q, const struct ssh_target *target, struct whose *w, struct err *err)
 {
         const char *home = getenv("HOME");
-        struct passwd *found = NULL;
+        int r = find_user(w, err);
 
-        if (getpwuid_r(getuid(), &w->user, w->text, sizeof(w->text), &found) != 0 || !found)
-                return err_runf(err, -ENOENT, "the user with number %u has no name, so SSH has none to log in with",
-                                (unsigned)getuid());
+        if (r < 0)
+                return r;
         if (gethostname(w->host_name, sizeof(w->host_name)) < 0)
                 return err_run(err, -errno, "find the name of this machine", NULL);
         w->host_name[sizeof(w->host_name) - 1] = '\0';
