@@ -14,6 +14,7 @@
 #include "transfer/ssh/ssh_identity.h"
 #include "transfer/ssh/ssh_keyring.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -277,7 +278,8 @@ static int try_key_file(struct login *l, const char *path, struct err *err)
         ssh_key public;
         int outcome;
 
-        if (access(path, F_OK) < 0) {
+        /* As it will be opened: access(2) leaves out the capabilities of a process that is not root. */
+        if (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0) {
                 if (!c->default_identities)
                         say(l, "key '%s': %s", show(path, &shown), strerror(errno));
                 return SSH_AUTH_DENIED;
