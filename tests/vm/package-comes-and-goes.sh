@@ -1,0 +1,75 @@
+#!/bin/bash
+# package-comes-and-goes.sh PACKAGE.deb: it is installed on a machine with systemd, and starts nothing by itself; its units
+# run a job; an upgrade leaves alone what runs and what was set up; removed and purged, nothing is left of it but jobs and
+# backups. The examples that it brings are valid.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need dpkg
+package=$1
+unset STATE_DIRECTORY XDG_RUNTIME_DIR
+export HOME=/root DEBIAN_FRONTEND=noninteractive
+
+# listed: what carries its name, and what is newer than the beginning in places that packages have a hand in.
+listed() {
+        {
+                find /etc /usr/bin /usr/lib/systemd /usr/lib/udev /usr/lib/sysusers.d /usr/share/doc /usr/share/man \
+                        /usr/share/zsh /usr/share/fish /usr/share/bash-completion /var/lib /run -xdev -name '*rsync-system-backup*'
+                find /etc/systemd /var/lib/systemd -xdev -newer "$tmp/beginning" ! -type d
+        } | grep -v -e '^/var/lib/dpkg/' -e "^$tmp" -e '^/run/systemd' -e '^/run/udev' -e '^/run/credentials' | sort -u
+}
+
+dpkg_does() {
+        dpkg "$@" >"$tmp/dpkg.log" 2>&1 || fail "dpkg $*: $(cat "$tmp/dpkg.log")"
+}
+
+touch "$tmp/beginning"
+sleep 0.1
+# What this machine has of its own.
+rm -rf /var/lib/rsync-system-backup /etc/rsync-system-backup
+[ -z "$(listed)" ] || skip "it is installed here already: $(listed)"
+dpkg_does --install "$package"
+dpkg-query -L rsync-system-backup | while read -r path; do [ -d "$path" ] || echo "$path"; done >"$tmp/files"
+[ "$(wc -l <"$tmp/files")" -gt 20 ] || fail "hardly anything is installed"
+id rsync-system-backup >"$tmp/id" || fail "its user is not there"
+! systemctl list-timers --all --no-legend | grep rsync-system-backup || fail "a timer is started"
+! systemctl list-unit-files --state=enabled --no-legend | grep rsync-system-backup || fail "something is enabled"
+
+for example in /usr/share/doc/rsync-system-backup/examples/*.ini; do
+        status=0 options=(--dry-run)
+        ! grep -q '^destination = .*:' "$example" || options+=(--retries=0)
+        rsync-system-backup --config="$example" "${options[@]}" >"$tmp/out" 2>&1 </dev/null || status=$?
+        [ $status != 2 ] || fail "the example $example is not valid: $(cat "$tmp/out")"
+done
+
+mkdir "$tmp/source" "$tmp/backups"
+echo one >"$tmp/source/one"
+printf '%s\n' '[job]' "source = $tmp/source" "destination = $tmp/backups/latest" >/etc/rsync-system-backup/job.ini
+systemctl start --wait rsync-system-backup@job.service || fail "the job fails: $(journalctl -q --no-pager -u rsync-system-backup@job)"
+same "$tmp/source" "$tmp/backups/latest"
+expect_status 0 systemctl enable --now rsync-system-backup@job.timer
+
+# An upgrade, while the timer waits and a backup is under way: one that asks for a passphrase and gets none.
+need cryptsetup
+modprobe dm-crypt
+luks_format /dev/ubda secret
+echo "disk UUID=$(uuid_of /dev/ubda) none luks,noauto" >/etc/crypttab
+printf '%s\n' '[held]' "source = $tmp/source" "destination = $tmp/backups/held" 'crypto = disk' >/etc/rsync-system-backup/held.ini
+expect_status 0 systemctl start rsync-system-backup@held.service
+held=$(systemctl show --value -p MainPID rsync-system-backup@held.service)
+dpkg_does --install "$package"
+grep -q 'Unpacking rsync-system-backup .* over' "$tmp/dpkg.log" || fail "that is no upgrade: $(cat "$tmp/dpkg.log")"
+systemctl is-active -q rsync-system-backup@job.timer || fail "the timer is no longer active"
+systemctl is-enabled -q rsync-system-backup@job.timer || fail "the timer is no longer enabled"
+[ "$(systemctl show --value -p MainPID rsync-system-backup@held.service)" = "$held" ] || fail "the backup was ended"
+systemctl stop rsync-system-backup@held.service
+
+dpkg_does --remove rsync-system-backup
+! systemctl is-active -q rsync-system-backup@job.timer || fail "its timer is still active"
+while read -r path; do
+        [ ! -e "$path" ] || fail "it is still there: $path"
+done <"$tmp/files"
+dpkg_does --purge rsync-system-backup
+listed >"$tmp/left"
+[ "$(cat "$tmp/left")" = /etc/rsync-system-backup ] || fail "left behind: $(cat "$tmp/left")"
+[ "$(ls /etc/rsync-system-backup)" = $'held.ini\njob.ini' ] || fail "jobs were touched: $(ls /etc/rsync-system-backup)"
+same "$tmp/source" "$tmp/backups/latest"
