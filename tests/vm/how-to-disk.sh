@@ -1,7 +1,7 @@
 #!/bin/bash
-# docs/unattended-backups-to-a-disk.md is true as far as step 4, both ways: the system mounts the disk, or the backup does.
-# Different are the UUID, what is backed up, the
-# pager, and for how long a disk is waited for.
+# how-to-disk.sh BUILT-UNITS UNITS: docs/unattended-backups-to-a-disk.md is true as far as it shows commands and files: the
+# backup mounts the disk, or it is mounted already. Different are the UUID, what is backed up, the pager, and the name of a
+# snapshot.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_program
@@ -10,69 +10,70 @@ need_program
 
 source=$tmp/source
 parent=/mnt/backups/laptop
-mkdir "$source"
-echo one >"$source/file"
+mkdir -p "$source/etc/ssh"
+echo one >"$source/etc/ssh/file"
 make_filesystem /dev/ubda ext4
-substitutes=('0f3a4c1e-...' "$(uuid_of /dev/ubda)" 'source = /' "source = $source" '| less' '| cat' timeout=10s timeout=1s)
+substitutes=('0f3a4c1e-...' "$(uuid_of /dev/ubda)" 'source = /' "source = $source" '| less' '| cat')
 udevadm settle
 read_how_to unattended-backups-to-a-disk.md
 
 # cron: the command of the line, as cron runs it, has nothing to mail.
 cron() {
         sh -c "$(sed -n 's/^.* root  //p' /etc/cron.d/backup-laptop)" </dev/null >"$tmp/mail" 2>&1 || true
-        [ ! -s "$tmp/mail" ] || fail "cron has something to mail: $(cat "$tmp/mail")"
 }
 
-# ---- the system mounts it ----
+closed() {
+        ! is_mounted /mnt/backups || fail "it is still mounted"
+        [ -z "$(ls -A /mnt/backups)" ] || fail "something was written to the root filesystem"
+}
 
 follow '*--dry-run*'
 grep -q file "$tmp/out" || fail "a dry run does not list: $(cat "$tmp/out")"
-[ -z "$(ls -A $parent)" ] || fail "a dry run leaves something"
+closed
 follow 'journalctl*'
-runs 1 'backup complete'
-same "$source" $parent/latest
-systemd-analyze verify /etc/systemd/system/backup-laptop.{service,timer} 2>&1 | grep . && fail "systemd complains"
-systemctl is-active -q backup-laptop.timer || fail "there is no timer"
+runs 1 'unmounted'
+closed
+! systemd-analyze verify --man=no $unit rsync-system-backup@laptop.timer 2>&1 | grep . || fail "systemd complains"
+systemctl is-active -q rsync-system-backup@laptop.timer || fail "there is no timer"
+systemctl show -p TimersCalendar rsync-system-backup@laptop.timer | grep -q '0/4' || fail "it is not every four hours"
 
-echo two >"$source/file"
-umount /mnt/backups
-expect_status 0 systemctl start backup-laptop.service
-runs 2 'backup complete'
-is_mounted /mnt/backups || fail "it is not mounted"
-same "$source" $parent/latest
-echo three >"$source/file"
+echo two >"$source/etc/ssh/file"
 follow '=/etc/cron.d/*'
 cron
-same "$source" $parent/latest
-follow 'ls -d *'
-grep -q "^$parent/" "$tmp/out" || fail "the newest snapshot is not shown"
+[ ! -s "$tmp/mail" ] || fail "cron has something to mail: $(cat "$tmp/mail")"
+closed
+follow '*--list*'
+grep -q '2 snapshots' "$tmp/out" || fail "there are others: $(cat "$tmp/out")"
 
-umount /mnt/backups
+# ---- restoring, and a disk that is mounted ----
+
+follow 'mount /mnt/backups'
+same "$source" $parent/latest
+[ "$(stat -c %a $parent)" = 700 ] || fail "others can look into it"
+expect_status 0 systemctl start --wait $unit
+runs 2 'backup complete'
+is_mounted /mnt/backups || fail "it was unmounted"
+substitutes+=('2026-11-22 17:00:00' "$(snapshots $parent | tail -n 1)" ' /etc/' " $tmp/")
+follow 'umount /mnt/backups'
+same "$source/etc/ssh" "$tmp/ssh"
+closed
+
+# ---- it is missing ----
+
 host unplug 0
+expect_status 1 systemctl start --wait $unit
+runs 3 'is the disk plugged in'
 cron
-expect_status 1 systemctl start backup-laptop.service
-grep -q dependency "$tmp/err" || fail "the result is another: $(cat "$tmp/err")"
-[ -z "$(ls -A /mnt/backups)" ] || fail "something was written to the root filesystem"
+grep -q 'is the disk plugged in' "$tmp/mail" || fail "cron mails something else: $(cat "$tmp/mail")"
+closed
+follow
+expect_status 0 systemctl daemon-reload
+systemctl reset-failed $unit
+expect_status 0 systemctl start --wait $unit
+[ "$(systemctl show --value -p ConditionResult $unit)" = no ] || fail "it was not skipped"
+closed
 host plug 0
 udevadm settle
-
-# ---- the backup mounts it ----
-
-substitutes+=(nofail 'noauto,nofail' 'destination =' $'mount = /mnt/backups\ndestination =' $'\nRequiresMountsFor=/mnt/backups/laptop' ''
-        $'\nConditionPathIsMountPoint=/mnt/backups' '' 'mountpoint -q /mnt/backups && ' '')
-again '=/etc/*'
-systemctl daemon-reload
-! is_mounted /mnt/backups || umount /mnt/backups
-echo four >"$source/file"
-again 'rsync-system-backup*'
-! is_mounted /mnt/backups || fail "it is still mounted"
-expect_status 0 systemctl start backup-laptop.service
-runs 3 'unmounted'
-cron
-mount /mnt/backups
-same "$source" $parent/latest
-umount /mnt/backups
-host unplug 0
-expect_status 1 systemctl start backup-laptop.service
-runs 4 'is the disk plugged in'
-[ -z "$(ls -A /mnt/backups)" ] || fail "something was written to the root filesystem"
+expect_status 0 systemctl start --wait $unit
+runs 4 'backup complete'
+closed

@@ -56,16 +56,7 @@ locked
 follow 'lsblk /dev/sdX1'
 ! grep -q backups "$tmp/out" || fail "it is shown as unlocked: $(cat "$tmp/out")"
 
-follow 'mount /mnt/backups'
-expect_status 0 systemctl daemon-reload
-udevadm settle
-has_snapshots 1 || fail "there is no snapshot"
-[ "$(stat -c %a $parent)" = 700 ] || fail "others can look into it"
-same "$source" $parent/latest
-run 'rsync-system-backup --config=/etc/rsync-system-backup/laptop.ini'
-{ is_mounted /mnt/backups && has_snapshots 2; } || fail "a backup does not leave it open"
-follow 'cryptsetup close*'
-locked
+look has_snapshots 1
 cryptsetup luksOpen --test-passphrase --key-file <(printf %s "$passphrase") /dev/ubda1 || fail "the passphrase does not open it"
 cryptsetup isLuks /root/backups-header.img || fail "the copy of the header is none"
 
@@ -74,14 +65,29 @@ cryptsetup isLuks /root/backups-header.img || fail "the copy of the header is no
 follow 'journalctl*'
 locked
 runs 1 'backup complete'
-systemd-analyze verify /etc/systemd/system/backup-laptop.{service,timer} 2>&1 | grep . && fail "systemd complains"
-systemctl is-active -q backup-laptop.timer || fail "the timer is not started"
-systemctl is-enabled -q backup-laptop.timer || fail "the timer is not started when the machine boots"
-systemd-analyze calendar "$(sed -n s/OnCalendar=//p /etc/systemd/system/backup-laptop.timer)" >/dev/null || fail "when?"
+! systemd-analyze verify --man=no $unit rsync-system-backup@laptop.timer 2>&1 | grep . || fail "systemd complains"
+systemctl is-active -q rsync-system-backup@laptop.timer || fail "the timer is not started"
+systemctl is-enabled -q rsync-system-backup@laptop.timer || fail "the timer is not started when the machine boots"
+systemctl show -p TimersCalendar rsync-system-backup@laptop.timer | grep -q '00/4:00:00\|0/4' || fail "when?"
+follow '*--list*'
+grep -q '2 snapshots' "$tmp/out" || fail "they are not listed: $(cat "$tmp/out")"
+locked
 
+# ---- with the disk open ----
+
+follow 'mount /mnt/backups'
+expect_status 0 systemctl daemon-reload
+udevadm settle
+[ "$(stat -c %a $parent)" = 700 ] || fail "others can look into it"
+same "$source" $parent/latest
+newest=$(snapshots $parent | tail -n 1)
+run 'rsync-system-backup --config=/etc/rsync-system-backup/laptop.ini'
+{ is_mounted /mnt/backups && [ "$(snapshots $parent | tail -n 1)" != "$newest" ]; } || fail "a backup does not leave it open"
+follow 'cryptsetup close*'
+locked
 
 host unplug 0
-expect_status 0 systemctl start backup-laptop.service
+expect_status 0 systemctl start --wait rsync-system-backup@laptop.service
 runs 2 "the disk of 'backups' is not plugged in"
 echo two >"$source/file"
 host plug 0
@@ -97,30 +103,30 @@ asked() {
         ls /run/systemd/ask-password/ask.* >"$tmp/asked" 2>&1
 }
 run 'rsync-system-backup --config=/etc/rsync-system-backup/laptop.ini'
-expect_status 0 systemctl start --no-block backup-laptop.service
+expect_status 0 systemctl start --no-block $unit
 await asked
 again systemd-tty-ask-password-agent
 runs 4 'backup complete'
-run 'systemctl start backup-laptop.service'
+run 'systemctl start --wait rsync-system-backup@laptop.service'
 runs 5 'backup complete'
 sed -i s/10min/1s/ /etc/crypttab
-expect_status 1 systemctl start --no-ask-password backup-laptop.service
+expect_status 1 systemctl start --wait --no-ask-password $unit
 runs 6 'no passphrase was given'
 locked
 
-follow 'systemctl start backup-laptop.service'
+follow 'systemctl start --wait rsync-system-backup@laptop.service'
 runs 7 'backup complete'
 [ "$(times '^asking')" = 3 ] || fail "it asks although there is a credential: $(journal)"
 rm /etc/keys/backups.cred
-sed -i 's/Encrypted=\(.*\)\.cred/=\1.key/' /etc/systemd/system/backup-laptop.service.d/key.conf
+sed -i 's/Encrypted=\(.*\)\.cred/=\1.key/' /etc/systemd/system/$unit.d/key.conf
 expect_status 0 systemctl daemon-reload
-expect_status 0 systemctl start backup-laptop.service
+expect_status 0 systemctl start --wait rsync-system-backup@laptop.service
 runs 8 'backup complete'
-rm -r /etc/systemd/system/backup-laptop.service.d
+rm -r /etc/systemd/system/$unit.d
 expect_status 0 systemctl daemon-reload
 
 write /etc/crypttab "backups UUID=$uuid none luks,keyscript=/bin/true"
-expect_status 1 systemctl start backup-laptop.service
+expect_status 1 systemctl start --wait rsync-system-backup@laptop.service
 runs 9 'keyscript'
 
 if command -v mkfs.vfat >/dev/null && modprobe vfat; then
@@ -134,10 +140,10 @@ umount /mnt/backups
 substitutes+=(UUID-OF-THE-STICK "$(uuid_of /dev/ubdb1)")
 take "${steps[step]}"
 step=$((step + 1))
-expect_status 0 systemctl start backup-laptop.service
+expect_status 0 systemctl start --wait rsync-system-backup@laptop.service
 runs 10 'backup complete'
 host unplug 1
-expect_status 0 systemctl start backup-laptop.service
+expect_status 0 systemctl start --wait rsync-system-backup@laptop.service
 runs 11 "the disk with the key of 'backups' is not plugged in"
 locked
 
@@ -155,7 +161,7 @@ disk=/dev/ubdb1
 again 'cryptsetup luksFormat*' 'cryptsetup luksAddKey*' 'cryptsetup open * /dev/sdX1 backups' 'mkfs*'
 expect_status 0 cryptsetup close backups
 again 'cryptsetup config*'
-expect_status 1 systemctl start backup-laptop.service
+expect_status 1 systemctl start --wait rsync-system-backup@laptop.service
 runs 13 'another disk'
 locked
 follow '*--force'

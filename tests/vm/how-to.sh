@@ -5,15 +5,27 @@
 # fstab and crypttab takes the place of the one that begins in the same way.
 : "${tmp:?lib.sh comes first}"
 
-# Like the program on a machine, not like one in a test: with its own places there.
-unset STATE_DIRECTORY XDG_RUNTIME_DIR
-export HOME=/root SYSTEMD_PAGER=cat
-printf '#!/bin/sh\nexport RSB_PROGRAM=%q\nexec %q "$@"\n' "$RSB_PROGRAM" "$RSB" >/usr/sbin/rsync-system-backup
-chmod 755 /usr/sbin/rsync-system-backup
+# how-to.sh's test is given where the units of systemd are, as they were built and as they stand in the sources.
+built=$1 shipped=$2
+unit=rsync-system-backup@laptop.service
+
+# Like the program on a machine, not like one in a test: with its own places there. What systemd starts is not below the
+# launcher, whose filter does not go with that of the unit.
+unset STATE_DIRECTORY XDG_RUNTIME_DIR DBUS_SYSTEM_BUS_ADDRESS DBUS_SESSION_BUS_ADDRESS
+export HOME=/root SYSTEMD_PAGER=cat PATH=$tmp/bin:$PATH
+mkdir "$tmp/bin"
+printf '#!/bin/sh\nexport RSB_PROGRAM=%q\nexec %q "$@"\n' "$RSB_PROGRAM" "$RSB" >"$tmp/bin/rsync-system-backup"
+chmod 755 "$tmp/bin/rsync-system-backup"
+program=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$built/rsync-system-backup@.service")
+mkdir -p "$(dirname "$program")" /etc/udev/rules.d
+ln -sf "$RSB_PROGRAM" "$program"
+cp "$built"/*.service "$shipped"/*.timer /etc/systemd/system/
+cp "$shipped"/*.rules /etc/udev/rules.d/
 
 # It is started more often than systemd takes for sound.
-mkdir -p /run/systemd/system/backup-laptop.service.d
-printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/backup-laptop.service.d/no-limit.conf
+mkdir -p /run/systemd/system/$unit.d
+printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/$unit.d/no-limit.conf
+systemctl daemon-reload
 
 documents=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../docs
 passphrase='of six words or more'
@@ -58,6 +70,7 @@ read_how_to() {
 write() {
         local path=$1 content=$2
 
+        mkdir -p "$(dirname "$path")"
         case $path in
         /etc/crypttab | /etc/fstab)
                 touch "$path"
@@ -166,7 +179,7 @@ await() {
 
 journal() {
         journalctl --sync
-        journalctl --no-pager -q -o cat -u backup-laptop.service
+        journalctl --no-pager -q -o cat -u $unit
 }
 
 # times TEXT: how often it stands in the journal of the service.
@@ -175,7 +188,7 @@ times() {
 }
 
 has_run() {
-        [ "$(times '^Finished\|^Failed to start')" -ge "$1" ]
+        [ "$(times 'Deactivated successfully\|Failed with result')" -ge "$1" ]
 }
 
 # runs N [PATTERN]: the service has run N times in all, and the last run said that.
