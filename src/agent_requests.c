@@ -256,7 +256,7 @@ static int remove_snapshot(struct agent *a, const char *name, struct err *err)
                 return err_runf(err, -EPERM, "what the client wants to remove is no snapshot");
         if (fstatat(place->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
                 return err_run_at(err, -ENOTDIR, "remove the snapshot", place->parent, name);
-        before = ioclass_lower(a->options->ionice);
+        before = ioclass_lower(a->options->ionice, SETTINGS_IONICE_UNSET);
         r = a->destination->ops->remove(a->destination, name, err);
         ioclass_restore(before);
         return r;

@@ -19,13 +19,15 @@ static int set(int priority)
         return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) < 0 ? -errno : 0;
 }
 
+static const int priorities[] = {
+        [SETTINGS_IONICE_UNSET] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
+        [SETTINGS_IDLE] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
+        [SETTINGS_BEST_EFFORT] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, LEVEL_NORMAL),
+        [SETTINGS_REALTIME] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, LEVEL_NORMAL),
+};
+
 int ioclass_set(enum settings_ionice wanted, struct err *err)
 {
-        static const int priorities[] = {
-                [SETTINGS_IDLE] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
-                [SETTINGS_BEST_EFFORT] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, LEVEL_NORMAL),
-                [SETTINGS_REALTIME] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, LEVEL_NORMAL),
-        };
         int r;
 
         if (wanted == SETTINGS_IONICE_UNSET)
@@ -34,11 +36,11 @@ int ioclass_set(enum settings_ionice wanted, struct err *err)
         return r < 0 ? err_run(err, r, "set the I/O class", NULL) : 0;
 }
 
-int ioclass_lower(enum settings_ionice asked)
+int ioclass_lower(enum settings_ionice asked, enum settings_ionice says)
 {
         int before = get();
 
-        if (asked != SETTINGS_IONICE_UNSET || before < 0 || set(IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)) < 0)
+        if (asked != SETTINGS_IONICE_UNSET || before < 0 || set(priorities[says]) < 0)
                 return -1;
         return before;
 }

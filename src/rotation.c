@@ -128,6 +128,15 @@ static int carry_out(struct destination *d, const struct scheme_item *item, stru
         return outcome_judge(outcome, item->name, item->reasons, fate) < 0 ? err_oom(err) : 0;
 }
 
+static enum settings_ionice file_says(const struct schemefile *file)
+{
+        if (!file->ionice)
+                return SETTINGS_IONICE_UNSET;
+        if (str_equal(file->ionice, "idle"))
+                return SETTINGS_IDLE;
+        return str_equal(file->ionice, "realtime") ? SETTINGS_REALTIME : SETTINGS_BEST_EFFORT;
+}
+
 static int rotate(struct destination *d, struct outcome *outcome, struct report *report, const struct schemefile *file,
                   struct err *err)
 {
@@ -139,7 +148,7 @@ static int rotate(struct destination *d, struct outcome *outcome, struct report 
                 return r;
         r = mark(file, &list, &items, err);
         if (r == 0) {
-                int before = ioclass_lower(outcome->options->ionice);
+                int before = ioclass_lower(outcome->options->ionice, file_says(file));
 
                 for (size_t i = 0; i < list.count && r == 0; i++)
                         r = carry_out(d, &items[i], outcome, report, err);
