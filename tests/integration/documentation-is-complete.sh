@@ -32,7 +32,7 @@ differ keys keys-in-5
 
 # ---- what is shown ----
 
-# Each indented block, or literal display of a manual page, that has a destination: a file for it.
+# Each indented block, or literal display of a manual page, that has a destination, and each example: a file for it.
 awk '
         FNR == 1 { inside = 0 }
         FILENAME ~ /\.md$/ { inside = /^    / || (inside && /^$/) }
@@ -44,6 +44,10 @@ awk '
         /^#/ && !block { next }
         block { print >name }
 ' "$docs"/*.md "$docs"/*.[1-8] "$here"/../../README.md
+for file in "$docs"/examples/*.ini; do
+        cp "$file" "shown-${file##*/}"
+        echo "$file" >"shown-${file##*/}.from"
+done
 shown=0
 for file in shown-*.ini; do
         grep -q '^destination' "$file" || continue
