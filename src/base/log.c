@@ -120,7 +120,8 @@ static void defuse(char *text)
         }
 }
 
-static void say(enum log_level level, const struct log_fields *fields, const char *format, va_list arguments)
+static void _printf_(3, 0)
+        say(enum log_level level, const struct log_fields *fields, const char *format, va_list arguments)
 {
         char text[ERR_TEXT_MAX + ERR_HINT_MAX + 64];
 
