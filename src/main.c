@@ -181,8 +181,10 @@ static void do_run(const struct options *o, struct report *report)
                 report_failure(report, &err);
         outcome_end(&outcome);
         /* What was asked for in a wrong way was not begun. */
-        if (!report_is_refused(report))
+        if (!report_is_refused(report)) {
                 summary_end(&outcome);
+                summary_first(&outcome);
+        }
         if (publish_outcome(&outcome) < 0)
                 report_mark_untold(report);
         surroundings_end(&surroundings);

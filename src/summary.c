@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/report.h"
 #include "base/stop.h"
 #include "facts.h"
@@ -10,6 +11,7 @@
 #include "outcome.h"
 #include "progress.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -139,4 +141,43 @@ void summary_end(const struct outcome *o)
                         what, time, count_entries(report_remains_count(o->report), items));
         else
                 say_end(o, LOG_LEVEL_INFO, LOG_EVENT_ENDED, "%s complete in %s", what, time);
+}
+
+static bool is_first(const struct outcome *o)
+{
+        const struct options *options = o->options;
+
+        /* A disk that was opened for the run is closed again, and what lies elsewhere is looked at there. */
+        return options->attended && options->verbosity >= 0 && !options->dry_run && options->backup &&
+               options->destination.kind == LOCATION_LOCAL && !options->mount && !options->crypto && *o->snapshot &&
+               o->status == EXIT_SUCCESS && o->done[OUTCOME_ROTATION] && outcome_count(o, OUTCOME_PRESERVED) == 1 &&
+               outcome_count(o, OUTCOME_REMOVED) == 0 && outcome_count(o, OUTCOME_REMAINS) == 0;
+}
+
+/* Append @text as a shell takes it for itself. Return 0, or -EINVAL where that would upset a terminal, or -ENOMEM. */
+static int quote(struct buf *out, const char *text)
+{
+        int r = 0;
+
+        for (; *text && r == 0; text++) {
+                if ((unsigned char)*text < ' ' || *text == 0x7f)
+                        return -EINVAL;
+                r = *text == '\'' ? buf_puts(out, "'\\''") : buf_putc(out, *text);
+        }
+        return r;
+}
+
+void summary_first(const struct outcome *o)
+{
+        _cleanup_(freep) char *parent = is_first(o) ? path_parent(o->options->destination.path) : NULL;
+        _cleanup_(buf_deinit) struct buf place = { .data = NULL };
+
+        if (!parent || quote(&place, parent) < 0 || buf_printf(&place, "/%s", o->snapshot) < 0)
+                return;
+        /* For this moment and this person: it has no business in the journal. */
+        fprintf(stderr,
+                "\nThis first backup is a copy, plain as the files are:  ls '%s'\n"
+                "To get one of them back:  cp -a '%s/NAME' .\n"
+                "The next run copies what has changed. How to have that done every night:  man rsync-system-backup\n",
+                buf_text(&place), buf_text(&place));
 }

@@ -62,7 +62,9 @@ def progress_is_shown_and_goes_away():
         if not re.search(r"\r" + step, sent):
             fail("no line tells of '%s'" % step, sent)
     lines = screen(sent)
-    if lines[-1] != "" or not lines[-2].startswith("backup complete in") or any("waiting" in line for line in lines):
+    # Behind its end, what comes next after a first backup.
+    end = [line.startswith("backup complete in") for line in lines]
+    if lines[-1] != "" or lines[end.index(True) + 1 if any(end) else 0] != "" or any("waiting" in line for line in lines):
         fail("the line does not go away", sent)
     if "\x1b[1;3" in sent:
         fail("there is colour without a warning", sent)
