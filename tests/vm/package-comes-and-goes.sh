@@ -34,6 +34,10 @@ id rsync-system-backup >"$tmp/id" || fail "its user is not there"
 ! systemctl list-timers --all --no-legend | grep rsync-system-backup || fail "a timer is started"
 ! systemctl list-unit-files --state=enabled --no-legend | grep rsync-system-backup || fail "something is enabled"
 
+# The disk that one of them is about, which is not there.
+echo '/dev/mapper/backups /mnt/backups auto noauto 0 0' >/etc/fstab
+echo 'backups /dev/disk/by-label/backups none luks,noauto' >/etc/crypttab
+mkdir -p /mnt/backups
 for example in /usr/share/doc/rsync-system-backup/examples/*.ini; do
         status=0 options=(--dry-run)
         ! grep -q '^destination = .*:' "$example" || options+=(--retries=0)
