@@ -19,12 +19,18 @@ static int set(int priority)
         return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) < 0 ? -errno : 0;
 }
 
-static const int priorities[] = {
-        [SETTINGS_IONICE_UNSET] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
-        [SETTINGS_IDLE] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
-        [SETTINGS_BEST_EFFORT] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, LEVEL_NORMAL),
-        [SETTINGS_REALTIME] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, LEVEL_NORMAL),
-};
+/* No table: newer kernels' IOPRIO_PRIO_VALUE is a function. */
+static int priority_of(enum settings_ionice class)
+{
+        switch (class) {
+        case SETTINGS_BEST_EFFORT:
+                return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, LEVEL_NORMAL);
+        case SETTINGS_REALTIME:
+                return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, LEVEL_NORMAL);
+        default:
+                return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
+        }
+}
 
 int ioclass_set(enum settings_ionice wanted, struct err *err)
 {
@@ -32,7 +38,7 @@ int ioclass_set(enum settings_ionice wanted, struct err *err)
 
         if (wanted == SETTINGS_IONICE_UNSET)
                 return 0;
-        r = set(priorities[wanted]);
+        r = set(priority_of(wanted));
         return r < 0 ? err_run(err, r, "set the I/O class", NULL) : 0;
 }
 
@@ -40,7 +46,7 @@ int ioclass_lower(enum settings_ionice asked, enum settings_ionice says)
 {
         int before = get();
 
-        if (asked != SETTINGS_IONICE_UNSET || before < 0 || set(priorities[says]) < 0)
+        if (asked != SETTINGS_IONICE_UNSET || before < 0 || set(priority_of(says)) < 0)
                 return -1;
         return before;
 }
