@@ -254,12 +254,12 @@ static int show(enum options_show what)
 }
 
 /* What did not arrive on standard output was not told. */
-static int flush(int status)
+static int flush(int status, int failure)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return status;
         log_error("cannot write to standard output");
-        return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+        return status == EXIT_SUCCESS ? failure : status;
 }
 
 /*
@@ -289,7 +289,7 @@ int main(int argc, char **argv)
                 return status;
         }
         if (o->show != OPTIONS_SHOW_NOTHING)
-                return flush(show(o->show));
+                return flush(show(o->show), EXIT_FAILURE);
         o->attended = prompt_is_possible();
-        return flush(do_task(o, argc, argv));
+        return flush(do_task(o, argc, argv), status_failure(o));
 }

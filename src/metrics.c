@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/report.h"
+#include "options.h"
 #include "outcome.h"
 #include "storage/history.h"
 
@@ -123,16 +124,17 @@ static void add_changes(struct metrics *m, const struct report *r)
                 add_number(m, "last_run_changes", "kind", kinds[i].name, (int64_t)report_get(r, kinds[i].count));
 }
 
-static void add_outcome(struct metrics *m, const struct outcome *o)
+static void add_steps(struct metrics *m, const struct outcome *o)
 {
-        add_changes(m, o->report);
         describe(m, "last_run_step_seconds", "How long each of its steps took.");
         for (unsigned i = 0; i < OUTCOME_STEPS; i++) {
                 if (o->started[i])
                         add_seconds(m, "last_run_step_seconds", "step", outcome_step_name(i), o->seconds[i]);
         }
-        if (!o->done[OUTCOME_ROTATION])
-                return;
+}
+
+static void add_snapshots(struct metrics *m, const struct outcome *o)
+{
         describe(m, "snapshots", "Snapshots that there are.");
         add_number(m, "snapshots", NULL, NULL,
                    (int64_t)(outcome_count(o, OUTCOME_PRESERVED) + outcome_count(o, OUTCOME_REMAINS)));
@@ -145,7 +147,12 @@ int metrics_write(const struct history *h, const struct outcome *o, struct buf *
         add_remembered(&m, h);
         if (h->has[HISTORY_LAST])
                 add_last(&m, &h->runs[HISTORY_LAST]);
-        if (o && !o->is_skipped)
-                add_outcome(&m, o);
+        /* Of the last run that is remembered, which one without a transfer is not. */
+        if (o && o->options->backup && !o->is_skipped) {
+                add_changes(&m, o->report);
+                add_steps(&m, o);
+        }
+        if (o && o->done[OUTCOME_ROTATION])
+                add_snapshots(&m, o);
         return m.r;
 }

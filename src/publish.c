@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/report.h"
+#include "base/stop.h"
 #include "metrics.h"
 #include "options.h"
 #include "outcome.h"
@@ -15,10 +16,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { SHOWN_MAX = 4096 };
+enum { SHOWN_MAX = 4096, READER_PATIENCE_S = 30 };
 
 /* ---- files ---- */
 
@@ -30,16 +32,28 @@ static bool is_special(const char *file)
         return stat(file, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-static int write_special(const char *file, const struct buf *text)
+/* Who reads may take his time, but not all of it, and a signal ends it. */
+static int write_special(const char *file, const struct buf *text, struct err *err)
 {
         _cleanup_(fd_closep) int fd = open(file, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        size_t done = 0;
 
         if (fd < 0)
-                return -errno;
-        /* It was opened without waiting for a reader; who reads may take his time. */
-        if (fcntl(fd, F_SETFL, O_WRONLY) < 0)
-                return -errno;
-        return fd_write_full(fd, text->data, text->size);
+                return err_run(err, -errno, "write", file);
+        while (done < text->size) {
+                ssize_t n = write(fd, text->data + done, text->size - done);
+                int r;
+
+                if (n < 0 && errno != EAGAIN && errno != EINTR)
+                        return err_run(err, -errno, "write", file);
+                done += n > 0 ? (size_t)n : 0;
+                r = n < 0 ? stop_wait_for(fd, POLLOUT, stop_deadline_us(READER_PATIENCE_S), err) : 0;
+                if (r == STOP_WAIT_TIMED_OUT)
+                        return err_run(err, -ETIMEDOUT, "write", file);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int replace(const char *file, unsigned mode, const struct buf *text)
@@ -65,10 +79,12 @@ int publish_file(const char *file, unsigned mode, const struct buf *text, struct
 {
         int r;
 
+        if (!str_equal(file, "-") && is_special(file))
+                return write_special(file, text, err);
         if (str_equal(file, "-"))
                 r = fwrite(text->data, 1, text->size, stdout) == text->size ? 0 : -EIO;
         else
-                r = is_special(file) ? write_special(file, text) : replace(file, mode, text);
+                r = replace(file, mode, text);
         return r < 0 ? err_run(err, r, "write", file) : 0;
 }
 
@@ -151,19 +167,52 @@ static int write_report(const struct outcome *o, struct err *err)
         return publish_file(o->options->told.report, PUBLISH_REPORT_MODE, &text, err);
 }
 
-/* Rotation alone leaves no backup that was not there before, and what was refused touches nothing (SPEC). */
+/*
+ * A run that transfers, or that an rsync daemon has started because one of its clients did. A snapshot alone is as old
+ * as what it is made of, and what was refused touches nothing (SPEC).
+ */
 static bool is_worth_remembering(const struct outcome *o)
 {
-        return !o->options->dry_run && (o->options->backup || o->options->snapshot) && !report_is_refused(o->report);
+        return !o->options->dry_run && (o->options->backup || o->options->daemon != OPTIONS_DAEMON_NONE) &&
+               !report_is_refused(o->report);
+}
+
+int publish_key(const struct options *o, char **ret, struct err *err)
+{
+        _cleanup_(freep) char *resolved =
+                o->destination.kind == LOCATION_LOCAL ? path_resolve(o->destination.path) : NULL;
+        char shown[SHOWN_MAX];
+
+        if (resolved)
+                path_show(NULL, resolved, shown, sizeof(shown));
+        else
+                location_show(&o->destination, shown, sizeof(shown));
+        *ret = strdup(shown);
+        return *ret ? 0 : err_oom(err);
+}
+
+void publish_start(const struct outcome *o)
+{
+        struct history_run run = { .begun = o->begun.tv_sec, .process = getpid(), .outcome = "begun" };
+        _cleanup_(freep) char *destination = NULL;
+        ERR_LOCAL(err);
+
+        if (is_worth_remembering(o) && publish_key(o->options, &destination, &err) == 0)
+                (void)history_record(destination, &run, &err);
+        if (err.kind != ERR_NONE)
+                log_err(LOG_LEVEL_WARNING, &err);
 }
 
 int publish_outcome(const struct outcome *o)
 {
-        char destination[SHOWN_MAX];
+        _cleanup_(freep) char *destination = NULL;
         ERR_LOCAL(err);
-        int r = 0;
+        int r = publish_key(o->options, &destination, &err);
 
-        location_show(&o->options->destination, destination, sizeof(destination));
+        if (r < 0) {
+                log_err(LOG_LEVEL_ERROR, &err);
+                return r;
+        }
         if (is_worth_remembering(o) && remember(o, destination, &err) < 0)
                 log_err(LOG_LEVEL_WARNING, &err);
         if (o->options->told.metrics && !o->options->dry_run)

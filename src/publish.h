@@ -9,6 +9,15 @@ struct outcome;
 /* Can the files be written? Asked before anything is touched. Return 0, or a negative errno with @err (ERR_USAGE). */
 int publish_check(const struct options *o, struct err *err);
 
+/*
+ * What the runs to a destination are remembered by: as it is shown, a local one without symlinks as far as it is there.
+ * malloc'd. Return 0 or -ENOMEM with @err filled.
+ */
+int publish_key(const struct options *o, char **ret, struct err *err);
+
+/* The run is about to change something: should it be killed, that is known. What fails is logged. */
+void publish_start(const struct outcome *o);
+
 /* After outcome_end(). What fails is logged; return 0, or a negative errno if something that was asked for is not told.
  */
 int publish_outcome(const struct outcome *o);

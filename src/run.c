@@ -19,6 +19,7 @@
 #include "options.h"
 #include "outcome.h"
 #include "progress.h"
+#include "publish.h"
 #include "rotation.h"
 #include "summary.h"
 #include "surroundings.h"
@@ -175,8 +176,10 @@ static int do_steps(struct run *run, struct err *err)
                 return 0;
         if (o->task == OPTIONS_LIST)
                 return r == 0 ? list_run(run->destination, o, err) : r;
-        if (r == 0)
+        if (r == 0) {
+                publish_start(run->outcome);
                 surroundings_start(run->surroundings);
+        }
         if (r == 0 && o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {

@@ -11,10 +11,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { SHOWN_MAX = 4096, TIME_SIZE = 32 };
+enum { TIME_SIZE = 32 };
 
 static const char *const verdict_names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 
@@ -52,6 +53,43 @@ static void describe_run(const struct status *s, const char *label, enum history
         putchar('\n');
 }
 
+/* One that has ended, and that nobody has waited for, executes nothing any more. */
+static bool is_alive(int64_t process)
+{
+        char path[64], program[8];
+
+        if (process <= 0 || process > INT32_MAX || (kill((pid_t)process, 0) < 0 && errno != EPERM))
+                return false;
+        snprintf(path, sizeof(path), "/proc/%" PRId64 "/exe", process);
+        return readlink(path, program, sizeof(program)) >= 0 || errno != ENOENT;
+}
+
+static void describe_begun(const struct status *s)
+{
+        const struct history_run *run = &s->history.runs[HISTORY_BEGUN];
+        char begun[TIME_SIZE], age[PROGRESS_TEXT_SIZE];
+
+        if (!s->history.has[HISTORY_BEGUN])
+                return;
+        printf("%-15s%s (%s ago), ", "not ended:", format_time(run->begun, begun),
+               progress_age(s->now - run->begun, age));
+        if (is_alive(run->process))
+                printf("under way (process %" PRId64 ")\n", run->process);
+        else
+                printf("killed, or cut off\n");
+}
+
+/* Where all of this is from, if that is not what one would think. */
+static void describe_basis(const struct status *s)
+{
+        if (s->history.is_damaged)
+                printf("%-15swhat was remembered of runs is damaged, and is not used\n", "note:");
+        if (s->is_concluded)
+                printf("%-15sno run is remembered here: this is by the newest complete snapshot\n", "note:");
+        if (!s->history.has[HISTORY_LAST] && geteuid() != 0)
+                printf("%-15sroot's runs are remembered for root\n", "note:");
+}
+
 /* How many, or with -v which. */
 static void describe_snapshots(const struct status *s)
 {
@@ -83,20 +121,20 @@ static void print_status(const struct status *s)
         if (h->has[HISTORY_COMPLETE] && h->runs[HISTORY_COMPLETE].begun != h->runs[HISTORY_STORED].begun)
                 describe_run(s, "last complete:", HISTORY_COMPLETE, false);
         describe_run(s, "skipped:", HISTORY_SKIPPED, false);
+        describe_begun(s);
         describe_snapshots(s);
+        describe_basis(s);
 }
 
 /* ---- all of it ---- */
 
 static int look(struct status *s, struct err *err)
 {
-        char shown[SHOWN_MAX];
         struct timespec now;
+        int r = publish_key(s->options, &s->destination, err);
 
-        location_show(&s->options->destination, shown, sizeof(shown));
-        s->destination = strdup(shown);
-        if (!s->destination)
-                return err_oom(err);
+        if (r < 0)
+                return r;
         clock_gettime(CLOCK_REALTIME, &now);
         s->now = now.tv_sec;
         return history_load(&s->history, s->destination, err);
@@ -135,6 +173,11 @@ static int exit_status(const struct status *s)
         return s->verdict == STATUS_UNKNOWN ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+int status_failure(const struct options *o)
+{
+        return o->task == OPTIONS_STATUS && o->told.max_age_s > 0 ? STATUS_UNKNOWN : EXIT_FAILURE;
+}
+
 int status_show(const struct options *o, struct report *report)
 {
         _cleanup_(status_deinit) struct status s = { .options = o };
@@ -151,5 +194,5 @@ int status_show(const struct options *o, struct report *report)
         if (r == 0)
                 return exit_status(&s);
         log_err(LOG_LEVEL_ERROR, &err);
-        return o->told.max_age_s > 0 ? STATUS_UNKNOWN : EXIT_FAILURE;
+        return status_failure(o);
 }

@@ -23,6 +23,7 @@ struct status {
         char *destination;             /* as it is shown */
         struct history history;
         struct destination_snapshots snapshots;
+        bool is_concluded;         /* nothing is remembered: the newest complete snapshot tells */
         bool are_seen;             /* the snapshots are; */
         char unseen[ERR_TEXT_MAX]; /* or why not */
         int64_t now;               /* seconds since 1970 */
@@ -32,6 +33,9 @@ struct status {
 
 /* Find out, and print it. Return the exit status. */
 int status_show(const struct options *o, struct report *report);
+
+/* The exit status for what could not be found out, or told. */
+int status_failure(const struct options *o);
 
 /* ---- parts of it ---- */
 

@@ -29,6 +29,21 @@ static void put_run(struct document *d, const struct status *s, const char *key,
         document_end(d);
 }
 
+static void put_begun(struct document *d, const struct status *s)
+{
+        const struct history_run *run = &s->history.runs[HISTORY_BEGUN];
+
+        if (!s->history.has[HISTORY_BEGUN]) {
+                document_text(d, "not_ended", NULL);
+                return;
+        }
+        document_begin_object(d, "not_ended");
+        document_time(d, "begun", run->begun);
+        document_number(d, "age_seconds", s->now - run->begun);
+        document_number(d, "process", run->process);
+        document_end(d);
+}
+
 static void put_snapshots(struct document *d, const struct status *s)
 {
         if (!s->are_seen) {
@@ -69,6 +84,8 @@ int status_document(const struct status *s, struct buf *ret)
         put_run(d, s, "last_backup", HISTORY_STORED);
         put_run(d, s, "last_complete", HISTORY_COMPLETE);
         put_run(d, s, "skipped", HISTORY_SKIPPED);
+        put_begun(d, s);
+        document_flag(d, "is_concluded", s->is_concluded);
         put_snapshots(d, s);
         return document_finish(d);
 }

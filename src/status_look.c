@@ -63,6 +63,7 @@ static void conclude(struct status *s)
         snprintf(run.snapshot, sizeof(run.snapshot), "%s", newest->name);
         h->runs[HISTORY_COMPLETE] = h->runs[HISTORY_STORED] = run;
         h->has[HISTORY_COMPLETE] = h->has[HISTORY_STORED] = true;
+        s->is_concluded = true;
 }
 
 void status_look(struct status *s, struct report *report)

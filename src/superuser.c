@@ -42,8 +42,8 @@ int superuser_become(const struct options *o, int argc, char **argv, struct err 
         int used = 0, r;
 
         /* An agent is what its account is; and what is asked of one, but for reading the source, needs nothing here. No
-         * more does a list of what a daemon has. */
-        if (o->server || (o->destination.kind == LOCATION_SSH && !o->backup && o->task != OPTIONS_STATUS) ||
+         * more does a list of what a daemon has, or a look at what is remembered. */
+        if (o->server || o->task == OPTIONS_STATUS || (o->destination.kind == LOCATION_SSH && !o->backup) ||
             (o->destination.kind == LOCATION_DAEMON && o->task == OPTIONS_LIST))
                 return 0;
         if (o->no_sudo || geteuid() == 0 || is_privileged(o))

@@ -19,10 +19,9 @@ static const char version[] = "1";
 static const char directory_name[] = "runs";
 
 static const char *const which_names[HISTORY_RUNS] = {
-        [HISTORY_LAST] = "last",
-        [HISTORY_COMPLETE] = "last-complete",
-        [HISTORY_STORED] = "last-stored",
-        [HISTORY_SKIPPED] = "skipped",
+        [HISTORY_LAST] = "last",          [HISTORY_COMPLETE] = "last-complete",
+        [HISTORY_STORED] = "last-stored", [HISTORY_SKIPPED] = "skipped",
+        [HISTORY_BEGUN] = "begun",
 };
 
 /* ---- the structure ---- */
@@ -67,7 +66,10 @@ int history_note(struct history *h, const struct history_run *run)
 
         if (str_equal(run->outcome, "skipped"))
                 return keep(h, HISTORY_SKIPPED, run);
+        if (str_equal(run->outcome, "begun"))
+                return keep(h, HISTORY_BEGUN, run);
         forget(h, HISTORY_SKIPPED);
+        forget(h, HISTORY_BEGUN);
         r = keep(h, HISTORY_LAST, run);
         if (r == 0 && complete)
                 r = keep(h, HISTORY_COMPLETE, run);
@@ -145,6 +147,8 @@ static int take_line(void *context, const char *key, const char *value)
                 return lines_count(&run->bytes, value);
         if (str_equal(key, "copied-bytes"))
                 return lines_count(&run->copied_bytes, value);
+        if (str_equal(key, "process"))
+                return lines_number(&run->process, value);
         if (str_equal(key, "lost"))
                 return lines_count(&run->lost, value);
         return str_equal(key, "failure") ? take_text(&run->failure, value) : -EBADMSG;
@@ -214,7 +218,7 @@ static int load(struct history *ret, int dirfd, const char *destination)
                 h = (struct history){ .destination = NULL };
                 return 0;
         }
-        *ret = (struct history){ .destination = strdup(destination) };
+        *ret = (struct history){ .destination = strdup(destination), .is_damaged = r != -ENOENT };
         return ret->destination ? 0 : -ENOMEM;
 }
 
@@ -247,6 +251,8 @@ static int put_run(struct buf *b, const char *name, const struct history_run *ru
         r = r < 0 ? r : lines_put_count(b, "bytes", run->bytes);
         r = r < 0 ? r : lines_put_count(b, "copied-bytes", run->copied_bytes);
         r = r < 0 ? r : lines_put_count(b, "lost", run->lost);
+        if (r == 0 && run->process != 0)
+                r = lines_put_number(b, "process", run->process);
         return r < 0 ? r : lines_put_text(b, "failure", run->failure);
 }
 

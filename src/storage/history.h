@@ -16,7 +16,8 @@ struct history_run {
         char outcome[16];     /* one word, see outcome_word() */
         char snapshot[32];    /* that it made, or "" */
         uint64_t entries, bytes, copied_bytes, lost;
-        char *failure; /* what was told of it, or NULL */
+        char *failure;   /* what was told of it, or NULL */
+        int64_t process; /* of HISTORY_BEGUN */
 };
 
 enum history_which {
@@ -25,11 +26,13 @@ enum history_which {
         HISTORY_STORED,   /* that left one, be it that some files are missing from it */
         HISTORY_SKIPPED,  /* that had nothing to do, since a disk was not plugged in say: newer than the last one, or
                              none */
+        HISTORY_BEGUN,    /* that began after all others, and has not ended: it is under way, or was killed */
         HISTORY_RUNS,     /* how many there are */
 };
 
 struct history {
         char *destination; /* as it is written, which the name of the file is made from */
+        bool is_damaged;   /* what was remembered made no sense, and is forgotten */
         bool has[HISTORY_RUNS];
         struct history_run runs[HISTORY_RUNS];
 };

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -28,6 +29,7 @@ static const uint64_t extension_us = 60 * US, extend_every_us = 10 * US, status_
 
 static struct {
         int fd; /* -1: nobody listens */
+        atomic_bool is_deaf;
         struct sockaddr_un address;
         socklen_t address_size;
 
@@ -60,8 +62,13 @@ static void send_message(const char *message, int flags)
 
         if (the_service.fd < 0)
                 return;
+        /* Who has not read for that long is not waited for again. */
+        if (atomic_load(&the_service.is_deaf))
+                flags |= MSG_DONTWAIT;
         n = sendto(the_service.fd, message, strlen(message), flags | MSG_NOSIGNAL,
                    (const struct sockaddr *)&the_service.address, the_service.address_size);
+        if (n < 0 && errno == EAGAIN && !(flags & MSG_DONTWAIT))
+                atomic_store(&the_service.is_deaf, true);
         if (n < 0)
                 log_debug("cannot tell the service manager '%s': %s", message, strerror(errno));
 }

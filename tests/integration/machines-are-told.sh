@@ -174,6 +174,46 @@ expect_status 0 "$RSB" --status --report=r.json disk/latest
 valid r.json
 told 'len(d["snapshots"]) > 1, d["snapshots_unseen"]' '(True, None)'
 
+# a snapshot alone is as old as what it is made of
+expect_status 0 run_backup -q source solo/latest
+cp state/runs/*solo* before
+expect_status 0 "$RSB" --disable-notifications -q -s --metrics=m.prom solo/latest
+cmp before state/runs/*solo* || fail "a snapshot counts as a backup"
+metric 'last_run_exit_status{destination="[^"]*solo/latest"}' 0
+
+# killed in the middle: what began and did not end is told, until another run ends
+mkdir -p stopped
+expect_status 0 run_backup -q source stopped/latest
+dd if=/dev/zero of=source/large bs=1M count=20 status=none
+strace -f -o /dev/null -e trace=fsync -e inject=syncfs:delay_enter=30000000 -e trace=syncfs \
+        "$RSB_PROGRAM" --disable-notifications -q source stopped/latest &
+for _ in $(seq 100); do
+        "$RSB" --status stopped/latest >out
+        grep -q '^not ended: .*under way (process' out && break
+        sleep 0.1
+done
+grep -q '^not ended: .*under way (process' out || fail "a run that is under way is not told: $(cat out)"
+pkill -KILL -f "rsync-system-backup --disable-notifications -q source stopped/latest"
+wait $! || true
+while pgrep -f "rsync-system-backup --disable-notifications -q source stopped/latest" >/dev/null; do sleep 0.1; done
+expect_status 0 "$RSB" --status --report=r.json stopped/latest
+grep -q '^not ended: .*killed' out || fail "a run that was killed is not told: $(cat out)"
+valid r.json
+told 'd["not_ended"]["process"] > 1, d["last_run"]["outcome"]' "(True, 'complete')"
+expect_status 0 run_backup -q source stopped/latest
+"$RSB" --status stopped/latest | grep -q '^not ended' && fail "it is told for ever"
+
+# by whatever name; and what is damaged is said to be
+ln -s disk alias
+rm -rf disk/../source/large
+expect_status 1 run_backup -q nowhere disk/latest
+expect_status 0 "$RSB" --status alias/latest
+grep -q '^last run: .*failed' out || fail "another name hides that a run failed: $(cat out)"
+echo 'not a record' >"$(echo state/runs/*disk*)"
+expect_status 0 "$RSB" --status disk/latest
+grep -q '^note: .*damaged' out || fail "a damaged record is not told: $(cat out)"
+expect_status 0 run_backup -q source disk/latest
+
 # where a report may go: a FIFO is written to, and what reads nothing is an error
 mkfifo pipe
 cat pipe >from.pipe &
@@ -182,5 +222,25 @@ wait $!
 valid from.pipe
 [ -p pipe ] || fail "the FIFO was replaced"
 expect_status 1 run_backup --report=/dev/full source disk/latest
-grep -q "cannot write '/dev/full': No space left" err || fail "$(cat err)"
+status=0
+"$RSB" --status --max-age=1h disk/latest >/dev/full 2>err || status=$?
+[ "$status" = 3 ] || fail "a check whose answer is lost ends with $status"
+
+# who holds a FIFO and does not read it keeps the run for a while, and a signal ends it
+mkfifo theirs/pipe
+chmod 666 theirs/pipe
+exec 8<>theirs/pipe
+as_user env HOME="$tmp/theirs" XDG_RUNTIME_DIR="$tmp/theirs/state" STATE_DIRECTORY="$tmp/theirs/state" \
+        "$RSB" --disable-notifications --no-sudo -qq --report=theirs/pipe theirs/source theirs/disk/latest &
+stuck=$!
+for _ in $(seq 30); do
+        # The report does not fit, and the lock is given back: it waits for the reader.
+        case "$(cat "/proc/$stuck/syscall")" in 7\ * | 271\ *) break ;; esac
+        sleep 0.1
+done
+kill -TERM "$stuck"
+status=0
+wait "$stuck" || status=$?
+[ "$status" = 143 ] || fail "with a FIFO that nobody reads, after SIGTERM: $status"
+exec 8>&-
 [ "$(find . -name 'r.json.*' -o -name 'm.prom.*' | wc -l)" = 0 ] || fail "temporaries are left"

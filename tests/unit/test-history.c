@@ -90,12 +90,19 @@ START_TEST(the_last_good_one_stays)
         ck_assert_uint_eq(h.runs[HISTORY_COMPLETE].bytes, 1 << 20);
         ck_assert_str_eq(h.runs[HISTORY_COMPLETE].snapshot, "2026-11-21 17:00:00");
         history_deinit(&h);
+        record("begun", 450, NULL);
+        h = load(destination);
+        ck_assert_int_eq(h.runs[HISTORY_BEGUN].begun, 450);
+        ck_assert_int_eq(h.runs[HISTORY_LAST].begun, 300);
+        ck_assert(h.has[HISTORY_SKIPPED]);
+        history_deinit(&h);
         record("complete", 500, NULL);
         h = load(destination);
         ck_assert_int_eq(h.runs[HISTORY_COMPLETE].begun, 500);
         ck_assert_int_eq(h.runs[HISTORY_STORED].begun, 500);
         ck_assert_int_eq(h.runs[HISTORY_LAST].begun, 500);
         ck_assert(!h.has[HISTORY_SKIPPED]);
+        ck_assert(!h.has[HISTORY_BEGUN]);
         history_deinit(&h);
 }
 END_TEST

@@ -13,7 +13,7 @@ static struct history history_of(int64_t last, int64_t complete, int64_t stored)
 {
         static char destination[] = "nas:/x\\001\"y";
         const int64_t ages[] = {
-                [HISTORY_LAST] = last, [HISTORY_COMPLETE] = complete, [HISTORY_STORED] = stored, [HISTORY_SKIPPED] = -1
+                [HISTORY_LAST] = last, [HISTORY_COMPLETE] = complete, [HISTORY_STORED] = stored, [HISTORY_SKIPPED] = -1, [HISTORY_BEGUN] = -1
         };
         struct history h = { .destination = destination };
 
