@@ -19,6 +19,8 @@
 
 #include <stdio.h>
 
+enum { SHOWN_MAX = 256 };
+
 static const char *environment(const char *name)
 {
         const char *value = getenv(name);
@@ -197,6 +199,19 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
         return r;
 }
 
+/* Each value was checked by itself, with its line; what does not go together is in several. */
+static int name_section(const struct options *o, struct err *err)
+{
+        char file[SHOWN_MAX], section[SHOWN_MAX], where[2 * SHOWN_MAX + sizeof(" []")];
+
+        if (!o->section || err->kind != ERR_USAGE)
+                return err->code;
+        path_show(NULL, o->config, file, sizeof(file));
+        path_show(NULL, o->section, section, sizeof(section));
+        snprintf(where, sizeof(where), "%s [%s]", file, section);
+        return err_context(err, where);
+}
+
 /* What is to be done, of a command line that asks for something to be done. */
 static int understand(struct options *o, struct command_line *c, struct err *err)
 {
@@ -212,7 +227,9 @@ static int understand(struct options *o, struct command_line *c, struct err *err
         if (r == 0)
                 r = add_layers(c, &o->section, err);
         /* Without a destination there is the usage to be shown. */
-        return r == 0 && c->show == OPTIONS_SHOW_NOTHING ? settle(o, c, err) : r;
+        if (r == 0 && c->show == OPTIONS_SHOW_NOTHING && settle(o, c, err) < 0)
+                return name_section(o, err);
+        return r;
 }
 
 int options_parse(struct options **ret, int argc, char **argv, struct err *err)

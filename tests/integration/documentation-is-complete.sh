@@ -84,6 +84,8 @@ for document in "$docs"/*.md "$docs"/../*.md; do
                 target=$(dirname "$document")/$path
                 [ -n "$path" ] || target=$document
                 [ -e "$target" ] || fail "${document##*/}: there is no '$path'"
+                grep -q "'\(\.\./\)\?${target##*/}'" "$docs/meson.build" || [ "${target##*/}" = LICENSE ] ||
+                        fail "'$path', which ${document##*/} links to, is not installed"
                 [ -z "$fragment" ] || fragments "$target" | grep -qxF -e "$fragment" ||
                         fail "${document##*/}: '$path' has no title '#$fragment'"
         done < <(grep -o '\](\([^)]*\))' "$document" | sed 's/^](//; s/)$//' | grep -v '^[a-z]*:')

@@ -511,6 +511,14 @@ START_TEST(a_single_section_takes_any_destination)
 }
 END_TEST
 
+START_TEST(what_does_not_go_together_names_the_section)
+{
+        write_config("[job]\ncompress = always\ndestination = /dst\n[other]\ndestination = host:/dst\n");
+        check_refused("CONFIG job", " [job]: --compress is about a connection");
+        options_free(parsed("CONFIG other"));
+}
+END_TEST
+
 START_TEST(a_file_can_say_no_to_an_action)
 {
         write_config("[x]\ndestination = /dst\nrotate = no\n");
@@ -640,6 +648,7 @@ int main(void)
         tcase_add_test(cases, a_section_is_chosen_by_name_or_destination);
         tcase_add_test(cases, sections_with_the_same_destination_are_told_apart_by_name);
         tcase_add_test(cases, a_single_section_takes_any_destination);
+        tcase_add_test(cases, what_does_not_go_together_names_the_section);
         tcase_add_test(cases, a_file_can_say_no_to_an_action);
         tcase_add_test(cases, mistakes_in_a_file_name_file_line_and_key);
         tcase_add_test(cases, a_section_can_be_continued);
