@@ -17,6 +17,7 @@
 #include "options_command.h"
 #include "rotate/scheme.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 enum { SHOWN_MAX = 256 };
@@ -78,6 +79,7 @@ static int add_section(struct command_line *c, struct config *config, const stru
                                           err);
                 if (r < 0)
                         return r;
+                assert(section);
         }
         *ret_section = strdup(section->name);
         if (!*ret_section)

@@ -21,9 +21,14 @@ struct entry {
 
 static void add(struct entry *e, const char *field)
 {
-        if (e->count < FIELDS_MAX)
-                e->fields[e->count++] =
-                        (struct iovec){ .iov_base = (char *)(uintptr_t)field, .iov_len = strlen(field) };
+        struct iovec *to = &e->fields[e->count];
+
+        if (e->count >= FIELDS_MAX)
+                return;
+        /* What is only read from; struct iovec has one kind of pointer for both. */
+        memcpy(&to->iov_base, &field, sizeof(field));
+        to->iov_len = strlen(field);
+        e->count++;
 }
 
 static void add_fields(struct entry *e, const struct log_fields *f)

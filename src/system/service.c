@@ -78,7 +78,7 @@ int service_put_status(struct buf *out, const char *text)
         int r = buf_puts(out, "STATUS=");
 
         for (; *text && r == 0; text++)
-                r = buf_putc(out, (unsigned char)*text < ' ' ? ' ' : *text);
+                r = buf_putc(out, (char)((unsigned char)*text < ' ' ? ' ' : *text));
         return r;
 }
 
