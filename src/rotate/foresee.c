@@ -1,9 +1,11 @@
 /*
- * Strict: a representative at t counts until the newest snapshot is more than n periods later than t. The number of
- * periods ends it at the same time or a little earlier, when there was a snapshot in each of them.
+ * Two things end what a frequency does for the representative of a period, whichever comes first.
  *
- * Relaxed: a representative is the r-th from the newest among the periods that have a snapshot, and goes when n - r + 1
- * new periods have one. The first new one is that of now, or the one after the newest snapshot's.
+ * Its number: it is the r-th from the newest of the n periods that count, and goes when n - r + 1 new periods have a
+ * snapshot. The first new one is that of now, or the one after the newest snapshot's, and each may have one at its very
+ * beginning.
+ *
+ * In a strict scheme, its age: the newest snapshot is more than n periods later than it is.
  */
 #include "rotate/foresee.h"
 
@@ -27,10 +29,10 @@ static int64_t next_day(int64_t seconds)
 }
 
 /*
- * The last moment at which a newest snapshot would still preserve one of @time. Where the day was cut on the way there,
- * the rest of the month leads back to the same day; that ends with the month.
+ * The first moment at which a newest snapshot no longer preserves one of @time in a strict scheme. Where the day was
+ * cut on the way there, the rest of the month leads back to the same day; that ends with the month.
  */
-static int64_t last_strict(int64_t time, enum calendar_unit unit, uint32_t n)
+static int64_t first_beyond(int64_t time, enum calendar_unit unit, uint32_t n)
 {
         int64_t beyond = calendar_after(time, unit, n);
 
@@ -39,7 +41,7 @@ static int64_t last_strict(int64_t time, enum calendar_unit unit, uint32_t n)
         beyond++;
         while (beyond != CALENDAR_END && calendar_before(beyond, unit, n) <= time)
                 beyond = next_day(beyond);
-        return beyond == CALENDAR_END ? beyond : beyond - 1;
+        return beyond;
 }
 
 /* ---- one frequency ---- */
@@ -60,10 +62,14 @@ static struct foresee end_of(const struct view *v, int64_t time, uint32_t rank)
 
         if (v->n == EXPRESSION_ALWAYS)
                 return f;
-        f.time = v->scheme->relaxed ? calendar_begin(v->first_new + v->n - rank, v->unit)
-                                    : last_strict(time, v->unit, v->n);
+        f.time = calendar_begin(v->first_new + v->n - rank, v->unit);
+        if (!v->scheme->relaxed) {
+                int64_t beyond = first_beyond(time, v->unit, v->n);
+
+                f.time = beyond < f.time ? beyond : f.time;
+        }
         if (f.time != CALENDAR_END)
-                f.end = f.time < v->now ? FORESEE_NEXT : FORESEE_MOMENT;
+                f.end = f.time <= v->now ? FORESEE_NEXT : FORESEE_MOMENT;
         return f;
 }
 

@@ -1,9 +1,10 @@
 /*
  * How long the snapshots of a scheme will stay: for each the rule that keeps it longest, and until when.
  *
- * Pure, as rotate/scheme.h. What is still to come is not known: a strict scheme has a moment after which a rule keeps a
- * snapshot no more whatever comes, a relaxed one counts snapshots that are not there yet, of which it is assumed that
- * there will be one in each period from now on.
+ * Pure, as rotate/scheme.h. What is still to come is not known, so that this is a promise: no rotation removes a
+ * snapshot before the moment that is told, whatever backups there are until then. It is the earliest one: the first
+ * rotation from then on removes it when each period from now on has a snapshot as early in it as can be. Where periods
+ * stay without one, it stays longer.
  */
 #pragma once
 
@@ -23,12 +24,11 @@ enum foresee_end {
 struct foresee {
         enum foresee_end end;
         enum scheme_reason reason; /* the rule that keeps it longest; of a FORESEE_GONE nothing */
+        int64_t time;              /* of a FORESEE_MOMENT: the first at which a rotation may remove it, after `now` */
         /*
-         * The rotation after the first snapshot that is younger than this removes it at the latest, be it the regular
-         * one or the last of many. It may be gone before where several snapshots share a period.
+         * The newest, with prefer_recent: the next one takes its place in each period that the two share, so that it
+         * may be gone before.
          */
-        int64_t time;
-        /* The newest, with prefer_recent: the next one takes its place in each period that the two share. */
         bool may_be_replaced;
 };
 
