@@ -17,6 +17,7 @@ static void put_measure(struct document *d, const struct measure *m)
         document_count(d, "freed_bytes", m->freed_bytes);
         document_flag(d, "is_partial", m->is_partial);
         document_flag(d, "frees_less", m->frees_less);
+        document_flag(d, "frees_more", m->frees_more);
 }
 
 /* As names are written, without a time zone. */

@@ -9,7 +9,13 @@
 #include <limits.h>
 
 enum { IS_BUSY = 1 << 0, HAS_TOTAL = 1 << 1, HAS_FREE = 1 << 2, FLAGS_MAX = (1 << 3) - 1 };
-enum { IS_COMPLETE = 1 << 0, IS_PARTIAL = 1 << 1, FREES_LESS = 1 << 2, ITEM_FLAGS_MAX = (1 << 3) - 1 };
+enum {
+        IS_COMPLETE = 1 << 0,
+        IS_PARTIAL = 1 << 1,
+        FREES_LESS = 1 << 2,
+        FREES_MORE = 1 << 3,
+        ITEM_FLAGS_MAX = (1 << 4) - 1
+};
 
 static int put_item(struct buf *b, const struct survey_item *item)
 {
@@ -19,7 +25,7 @@ static int put_item(struct buf *b, const struct survey_item *item)
         r = r < 0 ? r : pack_signed(b, item->time);
         r = r < 0 ? r
                   : pack_varint(b, (item->complete ? IS_COMPLETE : 0U) | (m->is_partial ? IS_PARTIAL : 0U) |
-                                           (m->frees_less ? FREES_LESS : 0U));
+                                           (m->frees_less ? FREES_LESS : 0U) | (m->frees_more ? FREES_MORE : 0U));
         r = r < 0 ? r : pack_varint(b, m->entries);
         r = r < 0 ? r : pack_varint(b, m->size_bytes);
         return r < 0 ? r : pack_varint(b, m->freed_bytes);
@@ -56,6 +62,7 @@ static int take_item(struct survey *s, struct unpack *u)
         m.freed_bytes = unpack_varint(u, UINT64_MAX);
         m.is_partial = flags & IS_PARTIAL;
         m.frees_less = flags & FREES_LESS;
+        m.frees_more = flags & FREES_MORE;
         one.complete = flags & IS_COMPLETE;
         /* The name tells the time. */
         if (u->broken || !names_parse(name, &one.time))

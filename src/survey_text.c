@@ -81,9 +81,11 @@ struct table {
 
 static const char *bound(const struct measure *m, bool is_freed)
 {
+        bool is_more = m->is_partial || (is_freed && m->frees_more);
+
         if (is_freed && m->frees_less)
-                return m->is_partial ? "~" : "<";
-        return m->is_partial ? ">" : "";
+                return is_more ? "~" : "<";
+        return is_more ? ">" : "";
 }
 
 static void print_cell(const struct table *t, const struct survey_item *item, enum column column, char out[CELL_SIZE])
@@ -187,21 +189,35 @@ static int print_total(struct buf *out, const struct table *t)
         return r < 0 ? r : buf_puts(out, "\n");
 }
 
-static int print_notes(struct buf *out, const struct survey *s)
+/* What the marks before numbers mean. */
+static int print_bounds(struct buf *out, const struct survey *s)
 {
-        bool is_partial = false, frees_less = false;
+        bool is_partial = false, frees_less = false, frees_more = false, is_either = false;
         int r = 0;
 
-        for (size_t i = 0; i < s->count && !s->unmeasured; i++) {
-                is_partial = is_partial || s->items[i].takes.is_partial;
-                frees_less = frees_less || s->items[i].takes.frees_less;
+        for (size_t i = 0; i < s->count; i++) {
+                const struct measure *m = &s->items[i].takes;
+
+                is_partial = is_partial || m->is_partial;
+                frees_less = frees_less || m->frees_less;
+                frees_more = frees_more || m->frees_more;
+                is_either = is_either || (m->frees_less && (m->is_partial || m->frees_more));
         }
         if (is_partial)
                 r = buf_puts(out, "> at least: not all of it could be looked at\n");
+        if (r == 0 && frees_more)
+                r = buf_puts(out, "> at least: what files of one snapshot share with each other is left out\n");
         if (r == 0 && frees_less)
                 r = buf_puts(out, "< at most: what is compressed takes less\n");
-        if (r == 0 && s->unmeasured)
-                r = buf_printf(out, "no sizes are known: %s\n", s->unmeasured);
+        if (r == 0 && is_either)
+                r = buf_puts(out, "~ both of that: it may be more or less\n");
+        return r;
+}
+
+static int print_notes(struct buf *out, const struct survey *s)
+{
+        int r = s->unmeasured ? buf_printf(out, "no sizes are known: %s\n", s->unmeasured) : print_bounds(out, s);
+
         if (r == 0 && s->unrotated)
                 r = buf_printf(out, "nothing is rotated: %s\n", s->unrotated);
         return r;

@@ -165,7 +165,7 @@ static int count(struct measuring *m, struct seen *seen, size_t n)
 /* What the removal of a freed one gives back. */
 struct gain {
         uint64_t bytes;
-        bool frees_less;
+        bool frees_less, frees_more;
 };
 
 static int add_extents(const struct measuring *m, const struct seen *s, int dirfd, struct gain *gain)
@@ -177,6 +177,7 @@ static int add_extents(const struct measuring *m, const struct seen *s, int dirf
         if (r < 0)
                 return r;
         gain->frees_less = gain->frees_less || e.is_encoded;
+        gain->frees_more = gain->frees_more || e.shared > 0;
         if (m->filesystem.kind == EXTENTS_LOGICAL)
                 gain->bytes += e.bytes - e.shared;
         else if (s->disk_bytes > e.shared)
@@ -214,6 +215,7 @@ static int count_all(struct measuring *m, const struct crew_dir *d, int dirfd, s
         pthread_mutex_lock(&m->lock);
         m->now.freed_bytes += gain.bytes;
         m->now.frees_less = m->now.frees_less || gain.frees_less;
+        m->now.frees_more = m->now.frees_more || gain.frees_more;
         pthread_mutex_unlock(&m->lock);
         return r;
 }

@@ -1,7 +1,7 @@
 /*
  * What trees of hard links take, and what the removal of one of them would free: by link counts. An inode is freed with
  * a tree when all of its links are in that tree; what it shares with other files (rotate/extents.h) is not, be it with
- * one of the same tree.
+ * one of the same tree, since who else has it is not known.
  *
  * Nothing is changed, atimes neither where that is permitted. A tree is walked as everywhere: by descriptors, through
  * no symlink, into no mount, in parallel.
@@ -22,6 +22,7 @@ struct measure {
         uint64_t freed_bytes; /* on the disk, by a removal now */
         bool is_partial;      /* not all could be looked at: all three are more */
         bool frees_less;      /* files are compressed, and take less than they seem to */
+        bool frees_more;      /* some of what was left out as shared may be so within the tree only */
 };
 
 struct measure_config {

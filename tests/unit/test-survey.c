@@ -136,6 +136,23 @@ START_TEST(bounds_are_marked_and_explained)
 }
 END_TEST
 
+START_TEST(what_is_left_out_as_shared_is_marked_where_it_counts)
+{
+        _cleanup_(survey_deinit) struct survey s = example();
+
+        s.items[0].takes.frees_more = s.items[1].takes.frees_more = s.items[1].takes.frees_less = true;
+        assert_table(
+                &s, 0,
+                "snapshot                 age  entries     size  only here  kept by\n"
+                "2026-11-20 17:00:00   7 days        7  3.0 GiB   >0 bytes  monthly, for ever\n"
+                "2026-11-27 17:00:00  4 hours   12,345  4.9 KiB   ~4.0 KiB  incomplete; newest, until the next one\n"
+                "2 snapshots; 5.0 GiB free\n"
+                "> at least: what files of one snapshot share with each other is left out\n"
+                "< at most: what is compressed takes less\n"
+                "~ both of that: it may be more or less\n");
+}
+END_TEST
+
 START_TEST(what_is_not_known_is_a_dash_and_a_reason)
 {
         _cleanup_(survey_deinit) struct survey s = example();
@@ -165,6 +182,7 @@ START_TEST(what_is_put_is_taken)
         s.total_bytes = 123456789;
         s.items[0].takes.is_partial = true;
         s.items[1].takes.frees_less = true;
+        s.items[0].takes.frees_more = true;
         ck_assert_int_eq(survey_put(&b, &s, 0), 0);
         u = unpack_begin(b.data, b.size);
         ck_assert_int_eq(survey_take(&t, &u), 0);
@@ -178,6 +196,7 @@ START_TEST(what_is_put_is_taken)
                 ck_assert_uint_eq(t.items[i].takes.size_bytes, s.items[i].takes.size_bytes);
                 ck_assert_uint_eq(t.items[i].takes.freed_bytes, s.items[i].takes.freed_bytes);
                 ck_assert(t.items[i].takes.is_partial == (i == 0) && t.items[i].takes.frees_less == (i == 1));
+                ck_assert(t.items[i].takes.frees_more == (i == 0));
         }
 }
 END_TEST
@@ -265,6 +284,7 @@ int main(void)
         tcase_add_test(cases, each_end_has_its_words);
         tcase_add_test(cases, columns_are_as_wide_as_what_is_in_them);
         tcase_add_test(cases, bounds_are_marked_and_explained);
+        tcase_add_test(cases, what_is_left_out_as_shared_is_marked_where_it_counts);
         tcase_add_test(cases, what_is_not_known_is_a_dash_and_a_reason);
         tcase_add_test(cases, what_is_put_is_taken);
         tcase_add_test(cases, many_go_in_several_messages);
