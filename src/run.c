@@ -221,9 +221,12 @@ static int prepare(struct run *run, struct err *err)
         return destination_local_new(&run->destination, &run->config, err);
 }
 
+/* A list writes nothing to the destination: what is full then is something else, as where its report goes. */
 static void fail(struct run *run, struct err *err)
 {
-        if (err_is_full(err->code) && run->destination && !stop_requested())
+        bool is_list = run->options->task == OPTIONS_LIST;
+
+        if (err_is_full(err->code) && run->destination && !is_list && !stop_requested())
                 run->destination->ops->explain_full(run->destination, err);
         report_failure(run->report, err);
 }

@@ -75,6 +75,8 @@ expect_status 0 "$RSB" --list --report=r.json disk/latest
 valid r.json
 told 'd["snapshots"][0]["name"], d["snapshots"][0]["entries"], d["snapshots"][0]["rule"], d["unmeasured"]' \
         "('$snapshot', 6, 'monthly', None)"
+told 'sorted(k for k, v in d["snapshots"][0].items() if isinstance(v, bool))' \
+        "['complete', 'frees_less', 'frees_more', 'is_partial']"
 grep -q "^$snapshot" out || fail "no table: $(cat out)"
 expect_status 0 "$RSB" --list --report=- --quiet disk/latest
 valid out
@@ -82,6 +84,11 @@ mkdir none none/latest
 expect_status 0 "$RSB" --list --report=r.json none/latest
 valid r.json
 told 'd["snapshots"]' '[]'
+
+# what is full is not the disk of the backups
+expect_status 1 "$RSB" --list --report=/dev/full disk/latest
+grep -q "cannot write '/dev/full': No space left on device" err || fail "it does not say what is full: $(cat err)"
+! grep -q 'remove snapshots' err || fail "it gives advice for the destination: $(cat err)"
 
 # what a job's section says is for its runs
 printf '[job]\ndestination = %s/disk/latest\nreport = %s/mine.json\nmetrics = %s/mine.prom\n' "$tmp" "$tmp" "$tmp" >job.ini
