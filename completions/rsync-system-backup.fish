@@ -2,11 +2,13 @@
 
 # Blanks are written as \040 in fstab.
 function __rsync_system_backup_mount_points
-    string replace --filter --regex '^\s*[^#\s]\S*\s+(/\S*).*' '$1' </etc/fstab 2>/dev/null | string replace --all '\040' ' '
+    test -r /etc/fstab
+    and string replace --filter --regex '^\s*[^#\s]\S*\s+(/\S*).*' '$1' </etc/fstab | string replace --all '\040' ' '
 end
 
 function __rsync_system_backup_disks
-    string replace --filter --regex '^\s*([^#\s]\S*)\s+\S.*' '$1' </etc/crypttab 2>/dev/null
+    test -r /etc/crypttab
+    and string replace --filter --regex '^\s*([^#\s]\S*)\s+\S.*' '$1' </etc/crypttab
 end
 
 function __rsync_system_backup_jobs
@@ -19,7 +21,7 @@ end
 # Hosts that ssh knows, behind the user that was typed if there was one, and before a directory or module.
 function __rsync_system_backup_hosts
     set -l user (string match --regex '^[^/:]*@' -- (commandline --current-token); or echo '')
-    for host in (__fish_print_hostnames)
+    for host in (__fish_print_hostnames | string match --invert '!*')
         echo $user$host:
     end
 end
@@ -42,7 +44,7 @@ $rsb --short-option x --long-option exclude --no-files --require-parameter --des
 $rsb --long-option multi-fs --description 'Cross filesystem boundaries'
 $rsb --short-option m --long-option mount --no-files --require-parameter --arguments '(__rsync_system_backup_mount_points)' --description 'Mount this entry of fstab first'
 $rsb --short-option c --long-option crypto --no-files --require-parameter --arguments '(__rsync_system_backup_disks)' --description 'Unlock this entry of crypttab first'
-$rsb --short-option t --long-option tunnel --no-files --require-parameter --arguments '(__fish_complete_user_at_hosts)' --description 'Reach the rsync daemon through SSH'
+$rsb --short-option t --long-option tunnel --no-files --require-parameter --arguments '(__fish_complete_user_at_hosts | string match --invert --regex "^!|@!")' --description 'Reach the rsync daemon through SSH'
 $rsb --long-option compress --no-files --require-parameter --arguments 'auto always never 1 3 9 19' --description 'When to compress'
 $rsb --long-option bwlimit --no-files --require-parameter --description 'KiB a second at most'
 $rsb --long-option timeout --no-files --require-parameter --description 'Give up a silent connection, in seconds'

@@ -20,7 +20,7 @@ mkdir -p /etc/rsync-system-backup places/here "$HOME/.ssh"
 printf '# dev point\n/dev/sdz1 /mnt/of\\040two none\nUUID=1 none swap sw\n/dev/sdz2 /srv/mirror auto\n' >/etc/fstab
 printf '# a comment\nvault UUID=2 none luks\n' >/etc/crypttab
 touch /etc/rsync-system-backup/laptop.ini
-printf 'Host bastion-of-ours\n' >"$HOME/.ssh/config"
+printf 'Host bastion-of-ours !bastion-of-others\n' >"$HOME/.ssh/config"
 printf 'vps.example.org ssh-ed25519 AAAA\n' >"$HOME/.ssh/known_hosts"
 chmod 600 "$HOME/.ssh"/*
 
@@ -102,13 +102,24 @@ fish)
                 case $words in *' '*) printf '%s|' "${words%% *}" ;; esac
                 cat lines
         done <asked >answers
-        fish --no-config -c "source '$completions/rsync-system-backup.fish'; complete -C 'rsync-system-backup --'" >listed
+        fish --no-config -c "source '$completions/rsync-system-backup.fish'; complete -C 'rsync-system-backup --'; complete -C 'rsync-system-backup . '" >listed
+        rm /etc/crypttab /etc/fstab
+        fish --no-config -c "source '$completions/rsync-system-backup.fish'; complete -C 'rsync-system-backup -c '; complete -C 'rsync-system-backup -m '" >out 2>&1
+        [ ! -s out ] || fail "without crypttab and fstab: $(cat out)"
         ;;
 esac
 if [ "$shell" != fish ]; then
-        (cat typed && echo 'it --?') | "$PYTHON" "$here/at-prompt.py" "$tmp/set-up" "${command[@]}" >told
+        (cat typed && echo 'it --?' && echo 'it . ?') | "$PYTHON" "$here/at-prompt.py" "$tmp/set-up" "${command[@]}" >told
         head -n "$(wc -l <typed)" told >answers
         tail -n "+$(($(wc -l <typed) + 1))" told >listed
 fi
 diff expected answers || fail "$shell completes otherwise (>)"
 grep -o -e '--[a-z][a-z-]*' listed | sort -u | diff options - || fail "$shell lacks options (<), or has others (>)"
+if [ "$shell" = zsh ]; then
+        # It looks into the configuration when there are no others.
+        rm "$HOME/.ssh/known_hosts"
+        : >/etc/hosts
+        echo 'it . ?' | "$PYTHON" "$here/at-prompt.py" "$tmp/set-up" "${command[@]}" >>listed
+fi
+grep -q bastion-of-ours listed || fail "$shell lists no hosts: $(cat listed)"
+! grep bastion-of-others listed || fail "$shell takes what ssh negates for a host"
