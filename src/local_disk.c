@@ -194,7 +194,8 @@ static int adopt(const struct options *o, struct local_disk_layer *layer, bool w
                 int r = fstab_remount_writable(layer->name, err);
 
                 if (r < 0)
-                        return err_hint(err, "a dry run or a list has mounted it read-only: try again when that has ended");
+                        return err_hint(err,
+                                        "a dry run or a list has mounted it read-only: try again when that has ended");
                 is_read_only = false;
         }
         return note_write(&layer->share, instance, is_read_only, layer->below[0] ? layer->below : n.below, err);
@@ -390,8 +391,10 @@ static int check_encrypted(const struct local_disk *disk, struct err *err)
 int local_disk_attach(struct local_disk *disk, struct err *err)
 {
         const struct options *o = disk->options;
-        int r = o->mount ? fstab_check(o->mount, err) : 0;
+        int r = o->crypto ? cryptdisk_check(err) : 0;
 
+        if (r == 0 && o->mount)
+                r = fstab_check(o->mount, err);
         if (r == 0 && o->crypto)
                 r = attach(o, &disk->layers[LOCAL_DISK_CRYPTO], &kinds[LOCAL_DISK_CRYPTO], o->crypto, o->crypto, err);
         if (r == 0 && o->mount)

@@ -17,6 +17,9 @@ enum cryptdisk_outcome {
         CRYPTDISK_NO_KEY_DEVICE, /* the one with its key (or its header) is not */
 };
 
+/* Is this in the build? Return 0 or a negative errno with @err (ERR_USAGE) filled. */
+int cryptdisk_check(struct err *err);
+
 /*
  * Make /dev/mapper/NAME. In this order: tokens of the header if the entry asks for them, the key file (where it names
  * none, /etc/cryptsetup-keys.d/NAME.key or the same in /run), the credential, the passphrase as often as the entry

@@ -4,10 +4,15 @@
 
 #include <errno.h>
 
+int cryptdisk_check(struct err *err)
+{
+        return err_usage(err, "--crypto is not in this build: it was made without libcryptsetup");
+}
+
 int cryptdisk_unlock(const struct crypttab_entry *entry, struct err *err)
 {
         (void)entry;
-        return err_usage(err, "--crypto is not in this build: it was made without libcryptsetup");
+        return cryptdisk_check(err);
 }
 
 bool cryptdisk_is_unlocked(const char *name)

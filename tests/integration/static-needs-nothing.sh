@@ -40,6 +40,10 @@ same root/source root/backups/latest
 [ "$(snapshots root/backups | wc -l)" = 1 ] || fail "it does not rotate: $(ls root/backups)"
 same root/source "root/backups/$(snapshots root/backups)"
 expect_status 2 inside chroot root /backup --crypto=disk --mount=/mnt /source /mnt/latest
+for option in --crypto=disk --mount=/mnt; do
+        expect_status 2 inside chroot root /backup $option /source /mnt/latest
+        grep -q "^error: ${option%%=*} is not in this build" err || fail "$option: $(cat err)"
+done
 
 # ---- elsewhere ----
 
