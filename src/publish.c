@@ -12,7 +12,9 @@
 #include "options.h"
 #include "outcome.h"
 #include "outcome_document.h"
+#include "rotate/names.h"
 #include "storage/history.h"
+#include "storage/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,11 +119,66 @@ static int check_file(const char *option, const char *file, struct err *err)
         return err_context(err, option);
 }
 
+/* Where @file really is; NULL for standard output, what nothing is put in the place of, or when memory is short. */
+static char *place_of(const char *file)
+{
+        _cleanup_(freep) char *absolute =
+                file && !str_equal(file, "-") && !is_special(file) ? path_absolute(file) : NULL;
+        _cleanup_(freep) char *directory = absolute ? path_parent(absolute) : NULL;
+        _cleanup_(freep) char *resolved = directory ? path_resolve(directory) : NULL;
+
+        return resolved ? path_join(resolved, path_base(absolute)) : NULL;
+}
+
+/* A name beside the destination that is ours: it, a snapshot, or what the state is kept in. */
+static bool is_ours(const char *name, const char *destination)
+{
+        int64_t moment;
+
+        return str_equal(name, path_base(destination)) || names_parse(name, &moment) ||
+               strncmp(name, STATE_DIRECTORY, strlen(STATE_DIRECTORY)) == 0;
+}
+
+/* Snapshots never change, and `latest` is what the source is. */
+static bool spoils(const char *place, const struct location *destination)
+{
+        _cleanup_(freep) char *parent = destination->kind == LOCATION_LOCAL ? path_parent(destination->path) : NULL;
+        _cleanup_(freep) char *above = parent ? path_resolve(parent) : NULL;
+        _cleanup_(freep) char *name = NULL;
+        const char *below = above ? path_below(place, above) : NULL;
+
+        if (!below)
+                return false;
+        name = strndup(below, strcspn(below, "/"));
+        return name && is_ours(name, destination->path);
+}
+
+static int check_backup(const char *option, const char *file, const char *place, const struct options *o,
+                        struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (!place || !spoils(place, &o->destination))
+                return 0;
+        path_show(NULL, file, shown, sizeof(shown));
+        return err_usage(err, "%s: '%s' would be in the backup", option, shown);
+}
+
 int publish_check(const struct options *o, struct err *err)
 {
-        int r = check_file("--report", o->told.report, err);
+        const char *report = o->told.report, *metrics = o->told.metrics;
+        _cleanup_(freep) char *first = place_of(report), *second = place_of(metrics);
+        int r = check_file("--report", report, err);
 
-        return r == 0 ? check_file("--metrics", o->told.metrics, err) : r;
+        if (r == 0)
+                r = check_file("--metrics", metrics, err);
+        if (r == 0)
+                r = check_backup("--report", report, first, o, err);
+        if (r == 0)
+                r = check_backup("--metrics", metrics, second, o, err);
+        if (r == 0 && first && second && str_equal(first, second))
+                return err_usage(err, "--report and --metrics are the same file: one would replace the other");
+        return r;
 }
 
 /* ---- the outcome of a run ---- */
@@ -129,7 +186,7 @@ int publish_check(const struct options *o, struct err *err)
 static int remember(const struct outcome *o, const char *destination, struct err *err)
 {
         const struct report *r = o->report;
-        const char *failure = report_failure_text(r);
+        const char *failure = o->is_skipped ? o->skipped : report_failure_text(r);
         _cleanup_(freep) char *copy = *failure ? strdup(failure) : NULL;
         struct history_run run = {
                 .begun = o->begun.tv_sec,

@@ -6,7 +6,7 @@ struct err;
 struct options;
 struct outcome;
 
-/* Can the files be written? Asked before anything is touched. Return 0, or a negative errno with @err (ERR_USAGE). */
+/* Can the files be written, without harm to the backup or to each other? Asked before anything is touched. Return 0, or a negative errno with @err (ERR_USAGE). */
 int publish_check(const struct options *o, struct err *err);
 
 /*
