@@ -26,6 +26,8 @@ enum outcome_fate {
         OUTCOME_REMAINS, /* it was to be removed, and could not be */
 };
 
+enum { OUTCOME_WHY_SIZE = 400 };
+
 /* What rotation did with a snapshot. */
 struct outcome_verdict {
         char *name;
@@ -41,8 +43,9 @@ struct outcome {
         /* By enum outcome_step. Those that were not started are not done and took no time. */
         double seconds[OUTCOME_STEPS];
         bool started[OUTCOME_STEPS], done[OUTCOME_STEPS];
-        char snapshot[32]; /* that this run made, or "" */
-        bool is_skipped;   /* nothing was to be done, for a reason that has been told: a disk that is not plugged in */
+        char snapshot[32];                /* that this run made, or "" */
+        bool is_skipped;                  /* nothing was to be done, for a reason that has been told: */
+        char skipped[OUTCOME_WHY_SIZE];   /* a disk that is not plugged in, a condition that does not hold; or "" */
         struct outcome_verdict *verdicts; /* the oldest first */
         size_t verdict_count;
         int status; /* exit status, known at the end */

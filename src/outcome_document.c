@@ -54,6 +54,7 @@ static void put_end(struct document *d, const struct outcome *o)
         else
                 document_text(d, "signal", NULL);
         document_text(d, "failure", *failure ? failure : NULL);
+        document_text(d, "skipped", o->is_skipped ? o->skipped : NULL);
 }
 
 static void put_steps(struct document *d, const struct outcome *o)

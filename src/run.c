@@ -159,6 +159,16 @@ static int prepare_destination(struct run *run, struct err *err)
         return r == 0 ? run->destination->ops->prepare(run->destination, err) : r;
 }
 
+/* Which of the two it is has been told where the disk would be, be it on another machine. */
+static void keep_absence(struct run *run)
+{
+        char shown[OUTCOME_WHY_SIZE / 2];
+
+        path_show(NULL, run->options->crypto, shown, sizeof(shown));
+        snprintf(run->outcome->skipped, sizeof(run->outcome->skipped),
+                 "the disk of '%s', or the one with its key, is not plugged in", shown);
+}
+
 static int do_steps(struct run *run, struct err *err)
 {
         const struct options *o = run->options;
@@ -172,8 +182,10 @@ static int do_steps(struct run *run, struct err *err)
         if (r == 0)
                 r = timed(run, OUTCOME_PREPARE, prepare_destination, err);
         run->outcome->is_skipped = r == DESTINATION_ABSENT;
-        if (run->outcome->is_skipped)
+        if (run->outcome->is_skipped) {
+                keep_absence(run);
                 return 0;
+        }
         if (o->task == OPTIONS_LIST)
                 return r == 0 ? list_run(run->destination, o, err) : r;
         if (r == 0) {

@@ -31,6 +31,19 @@ static const char *format_time(int64_t seconds, char out[TIME_SIZE])
         return out;
 }
 
+/* A clock that was wrong, then or now, dates things in the future. */
+static const char *format_age(int64_t seconds, char out[PROGRESS_TEXT_SIZE])
+{
+        char age[PROGRESS_TEXT_SIZE];
+
+        if (seconds < 0)
+                snprintf(out, PROGRESS_TEXT_SIZE, "in the future");
+        else
+                snprintf(out, PROGRESS_TEXT_SIZE, "%.*s ago", PROGRESS_TEXT_SIZE - (int)sizeof(" ago"),
+                         progress_age(seconds, age));
+        return out;
+}
+
 static void describe_run(const struct status *s, const char *label, enum history_which which, bool with_numbers)
 {
         const struct history_run *run = &s->history.runs[which];
@@ -39,7 +52,7 @@ static void describe_run(const struct status *s, const char *label, enum history
 
         if (!s->history.has[which])
                 return;
-        printf("%-15s%s (%s ago), %s", label, format_time(run->begun, begun), progress_age(s->now - run->begun, age),
+        printf("%-15s%s (%s), %s", label, format_time(run->begun, begun), format_age(s->now - run->begun, age),
                run->outcome);
         if (with_numbers)
                 printf(" after %s, %s entries, %s copied", progress_duration((double)(run->ended - run->begun), took),
@@ -71,8 +84,7 @@ static void describe_begun(const struct status *s)
 
         if (!s->history.has[HISTORY_BEGUN])
                 return;
-        printf("%-15s%s (%s ago), ", "not ended:", format_time(run->begun, begun),
-               progress_age(s->now - run->begun, age));
+        printf("%-15s%s (%s), ", "not ended:", format_time(run->begun, begun), format_age(s->now - run->begun, age));
         if (is_alive(run->process))
                 printf("under way (process %" PRId64 ")\n", run->process);
         else
@@ -102,8 +114,7 @@ static void describe_snapshots(const struct status *s)
         }
         printf("%-15s%zu\n", "snapshots:", list->count);
         for (size_t i = 0; i < list->count && s->options->verbosity > 0; i++)
-                printf("%-15s%s (%s ago)%s\n", "", list->items[i].name,
-                       progress_age(list->now - list->items[i].time, age),
+                printf("%-15s%s (%s)%s\n", "", list->items[i].name, format_age(list->now - list->items[i].time, age),
                        list->items[i].complete ? "" : ", incomplete");
 }
 

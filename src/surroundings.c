@@ -20,8 +20,9 @@ enum { STATUS_MAX = 400, SHOWN_MAX = 300 };
 
 /* ---- is this the time for it? ---- */
 
-static int check_conditions(const struct options *o, struct err *err)
+static int check_conditions(struct outcome *outcome, struct err *err)
 {
+        const struct options *o = outcome->options;
         const struct conditions conditions = {
                 .only_on_ac = o->only_on_ac,
                 .min_battery_percent = o->min_battery_percent,
@@ -32,18 +33,19 @@ static int check_conditions(const struct options *o, struct err *err)
 
         if (r != CONDITIONS_UNMET)
                 return r;
+        snprintf(outcome->skipped, sizeof(outcome->skipped), "%s", why);
         log_info("%s: the run is skipped; --force runs it anyway", why);
         return SURROUNDINGS_AGAINST;
 }
 
-int surroundings_begin(struct surroundings *s, const struct outcome *outcome, struct err *err)
+int surroundings_begin(struct surroundings *s, struct outcome *outcome, struct err *err)
 {
         const struct options *o = outcome->options;
         int r;
 
         *s = (struct surroundings){ .outcome = outcome, .sleep_fd = -1 };
         service_begin();
-        r = check_conditions(o, err);
+        r = check_conditions(outcome, err);
         if (r == 0 && !o->dry_run)
                 s->sleep_fd = inhibit_sleep("a backup is being made");
         return r;

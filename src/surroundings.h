@@ -22,9 +22,9 @@ enum { SURROUNDINGS_AGAINST = 1 };
 
 /*
  * The run begins; @outcome is what it comes to. Return 0; SURROUNDINGS_AGAINST when a condition does not hold, which
- * has been told; or a negative errno with @err filled.
+ * has been told, and is kept in @outcome; or a negative errno with @err filled.
  */
-int surroundings_begin(struct surroundings *s, const struct outcome *outcome, struct err *err);
+int surroundings_begin(struct surroundings *s, struct outcome *outcome, struct err *err);
 
 /* From now on what @progress shows is passed on. */
 void surroundings_follow(struct surroundings *s, struct progress *progress);

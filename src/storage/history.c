@@ -196,6 +196,9 @@ static int fail(int r, const char *operation, struct err *err)
 {
         _cleanup_(freep) char *directory = remembered_path(directory_name);
 
+        if (!directory && r != -ENOMEM)
+                return err_runf(err, r, "cannot %s a file: neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME says where",
+                                operation);
         return err_run(err, r, operation, directory);
 }
 

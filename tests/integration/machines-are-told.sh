@@ -158,6 +158,18 @@ grep -q "^error: --report: cannot write '.*nowhere/r.json': No such file" err ||
 expect_status 2 run_backup --metrics=source source disk/latest
 diff runs.refused/*disk* state/runs/*disk* || fail "what was refused is remembered"
 
+# neither one in the place of the other, nor in the backup
+for file in disk/latest/r.json disk/latest/dir/r.json "disk/$snapshot/r.json" "$tmp/disk/./latest/../latest/r.json" \
+        disk/.rsync-system-backup/state; do
+        expect_status 2 run_backup --report="$file" source disk/latest
+        grep -q "^error: --report: '.*' would be in the backup" err || fail "$file: $(cat err)"
+done
+expect_status 2 run_backup --metrics=disk/latest/m.prom source disk/latest
+expect_status 2 run_backup --report=r.json --metrics=./disk/../r.json source disk/latest
+grep -q 'are the same file' err || fail "$(cat err)"
+expect_status 0 run_backup -n --report=disk/r.json --metrics=/dev/null source disk/latest
+rm disk/r.json
+
 # old: critical; a record that makes no sense is none
 awk '$1 == "begun" { $2 -= 100 * 3600 } { print }' state/runs/*disk* >aged
 cat aged >"$(echo state/runs/*disk*)"
@@ -168,6 +180,13 @@ status_says 0 '^OK' --max-age=1d
 ! grep -q '^last run' out || fail "a run is made up: $(cat out)"
 expect_status 0 run_backup --quiet source disk/latest
 status_says 0 '^OK' --max-age=1m
+
+# a record that is dated in the future
+awk '$1 == "begun" { $2 += 100 * 3600 } { print }' state/runs/*disk* >aged
+cp "$(echo state/runs/*disk*)" today
+cat aged >"$(echo state/runs/*disk*)"
+status_says 3 '^last run: .* (in the future), ' --max-age=1d
+cat today >"$(echo state/runs/*disk*)"
 
 # the disk is away: what is remembered stays
 mv disk away

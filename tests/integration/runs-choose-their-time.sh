@@ -43,6 +43,9 @@ expect_status 0 run_backup --config=laptop.ini
 [ ! -e parent ] || fail "the file's condition does not hold"
 expect_status 0 run_backup --config=laptop.ini --min-battery=0
 rm -r parent
+expect_status 0 run_backup --config=laptop.ini --report=why.json
+grep -q '"skipped": *"the battery is down to 39 % (--min-battery=40)"' why.json || fail "no reason: $(cat why.json)"
+"$RSB" --status parent/latest | grep -A 1 '^skipped: ' | grep -q 'the battery is down to 39 %' || fail "--status does not say why"
 done_by --only-on-ac --min-battery=40 --force
 done_by --min-battery=39
 expect_status 2 run_backup --min-battery=101 source parent/latest
