@@ -281,6 +281,7 @@ int main(void)
         SRunner *runner;
         int failed;
 
+        tcase_set_timeout(cases, 60); /* sanitizers take their time */
         tcase_add_test(cases, each_end_has_its_words);
         tcase_add_test(cases, columns_are_as_wide_as_what_is_in_them);
         tcase_add_test(cases, bounds_are_marked_and_explained);
