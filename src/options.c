@@ -204,7 +204,7 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
 /* Each value was checked by itself, with its line; what does not go together is in several. */
 static int name_section(const struct options *o, struct err *err)
 {
-        char file[SHOWN_MAX], section[SHOWN_MAX], where[2 * SHOWN_MAX + sizeof(" []")];
+        char file[SHOWN_MAX], section[SHOWN_MAX], where[sizeof(file) + sizeof(section) + sizeof(" []")];
 
         if (!o->section || err->kind != ERR_USAGE)
                 return err->code;
