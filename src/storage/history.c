@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/file.h>
 
 static const char version[] = "1";
 
@@ -285,14 +284,16 @@ int history_record(const char *destination, const struct history_run *run, struc
         _cleanup_(fd_closep) int dirfd = remembered_open(directory_name, true);
         int r = dirfd < 0 ? dirfd : 0;
 
-        /* Held until the directory is closed. */
-        if (r == 0 && flock(dirfd, LOCK_EX) < 0)
-                r = -errno;
+        /* Where it cannot be had, what another run writes at the same moment may be lost. */
+        if (r == 0)
+                (void)remembered_lock(dirfd);
         if (r == 0)
                 r = load(&h, dirfd, destination);
         if (r == 0)
                 r = history_note(&h, run);
         if (r == 0)
                 r = save(&h, dirfd);
+        if (dirfd >= 0)
+                remembered_unlock(dirfd);
         return r < 0 ? fail(r, "remember this run in", err) : 0;
 }

@@ -15,7 +15,6 @@
 #include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -184,11 +183,7 @@ enum identity_verdict identity_recall(const char *parent, const char *uuid)
 static int append(int dirfd, const char *parent, const char *uuid)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
-        int r;
-
-        /* Other runs may be at the same; where the lock cannot be had, what is forgotten is remembered next time. */
-        (void)flock(dirfd, LOCK_EX);
-        r = remembered_read(dirfd, file_name, &memory);
+        int r = remembered_read(dirfd, file_name, &memory);
 
         if (r < 0 && r != -ENOENT)
                 return r;
@@ -207,6 +202,12 @@ int identity_remember(const char *parent, const char *uuid, struct err *err)
         if (!directory || strchr(parent, '\n') || identity_recall(parent, uuid) == IDENTITY_KNOWN)
                 return 0;
         dirfd = remembered_open(NULL, true);
-        r = dirfd < 0 ? dirfd : append(dirfd, parent, uuid);
+        r = dirfd < 0 ? dirfd : 0;
+        if (r == 0) {
+                /* Where it cannot be had, what is forgotten is remembered next time. */
+                (void)remembered_lock(dirfd);
+                r = append(dirfd, parent, uuid);
+                remembered_unlock(dirfd);
+        }
         return r < 0 ? err_item(err, r, "remember the disk in", directory) : 0;
 }

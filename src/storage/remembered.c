@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { FILE_SIZE_MAX = 1024 * 1024 };
 
@@ -66,6 +68,26 @@ int remembered_open(const char *below, bool create)
                 return r;
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return fd < 0 ? -errno : fd;
+}
+
+int remembered_lock(int dirfd)
+{
+        const struct timespec nap = { .tv_nsec = 20000000 };
+        enum { NAPS_MAX = 500 };
+
+        for (int i = 0; i < NAPS_MAX; i++) {
+                if (flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+                        return 0;
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return -errno;
+                (void)nanosleep(&nap, NULL);
+        }
+        return -ETIMEDOUT;
+}
+
+void remembered_unlock(int dirfd)
+{
+        (void)flock(dirfd, LOCK_UN);
 }
 
 int remembered_read(int dirfd, const char *name, struct buf *ret)
