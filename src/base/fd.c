@@ -204,3 +204,27 @@ int fd_pwrite_full(int fd, const void *data, size_t size, off_t offset)
 {
         return write_full(fd, data, size, offset);
 }
+
+int fd_replace_file_at(int dirfd, const char *name, const void *data, size_t size)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        char beside[NAME_MAX + 1];
+        int r;
+
+        if (snprintf(beside, sizeof(beside), "%s.new", name) >= (int)sizeof(beside))
+                return -ENAMETOOLONG;
+        (void)unlinkat(dirfd, beside, 0);
+        fd = openat(dirfd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, data, size);
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        if (r == 0 && renameat(dirfd, beside, dirfd, name) < 0)
+                r = -errno;
+        if (r == 0)
+                r = fd_sync_directory(dirfd);
+        if (r < 0)
+                (void)unlinkat(dirfd, beside, 0);
+        return r;
+}

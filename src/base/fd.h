@@ -50,6 +50,12 @@ int fd_open_beneath(int root, const char *path, int flags);
 /* Have the names in a directory on the disk, on filesystems that know how to. Return 0 or -errno. */
 int fd_sync_directory(int fd);
 
+/*
+ * Put the regular file @name in @dirfd, 0600, in the place of the one that is there, durably and as a whole: it is
+ * written as NAME.new, synced and renamed. Return 0 or -errno; then the old one is there still.
+ */
+int fd_replace_file_at(int dirfd, const char *name, const void *data, size_t size);
+
 /* Read exactly @size bytes or up to the end. Return the number of bytes or -errno. */
 ssize_t fd_read_full(int fd, void *data, size_t size);
 ssize_t fd_pread_full(int fd, void *data, size_t size, off_t offset);

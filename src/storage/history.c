@@ -275,7 +275,7 @@ static int save(const struct history *h, int dirfd)
         int r = history_write(h, &text);
 
         name_file(h->destination, name);
-        return r == 0 ? remembered_replace(dirfd, name, &text) : r;
+        return r == 0 ? fd_replace_file_at(dirfd, name, text.data, text.size) : r;
 }
 
 int history_record(const char *destination, const struct history_run *run, struct err *err)

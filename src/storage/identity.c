@@ -1,6 +1,6 @@
 /*
- * What the machine remembers is a text file `disks` with lines "UUID PATH", the path as it is but for newlines, which make a
- * line that matches nothing. It is small, and rewritten as a whole when a disk is new.
+ * What the machine remembers is a text file `disks` with lines "UUID PATH", the path as it is but for newlines, which
+ * make a line that matches nothing. It is small, and rewritten as a whole when a disk is new.
  */
 #include "storage/identity.h"
 
@@ -190,7 +190,7 @@ static int append(int dirfd, const char *parent, const char *uuid)
         if (memory.size > 0 && memory.data[memory.size - 1] != '\n' && buf_putc(&memory, '\n') < 0)
                 return -ENOMEM;
         r = buf_printf(&memory, "%s %s\n", uuid, parent);
-        return r == 0 ? remembered_replace(dirfd, file_name, &memory) : r;
+        return r == 0 ? fd_replace_file_at(dirfd, file_name, memory.data, memory.size) : r;
 }
 
 int identity_remember(const char *parent, const char *uuid, struct err *err)

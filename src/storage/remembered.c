@@ -1,4 +1,4 @@
-/* A file is written beside the one that it replaces, and renamed over it. */
+/* Where they are, and who may write there at the moment. */
 #include "storage/remembered.h"
 
 #include "base/buf.h"
@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -105,22 +103,4 @@ int remembered_read(int dirfd, const char *name, struct buf *ret)
         ret->size += (size_t)n;
         ret->data[ret->size] = '\0';
         return 0;
-}
-
-int remembered_replace(int dirfd, const char *name, const struct buf *text)
-{
-        _cleanup_(fd_closep) int fd = -1;
-        char beside[NAME_MAX + 1];
-        int r;
-
-        if (snprintf(beside, sizeof(beside), "%s.new", name) >= (int)sizeof(beside))
-                return -ENAMETOOLONG;
-        (void)unlinkat(dirfd, beside, 0);
-        fd = openat(dirfd, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = fd_write_full(fd, text->data, text->size);
-        if (r == 0 && (fsync(fd) < 0 || renameat(dirfd, beside, dirfd, name) < 0))
-                r = -errno;
-        return r == 0 ? fd_sync_directory(dirfd) : r;
 }

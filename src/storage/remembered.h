@@ -16,14 +16,12 @@ char *remembered_path(const char *below);
 int remembered_open(const char *below, bool create);
 
 /*
- * Keep others that write there away. They take a moment; who takes longer is not waited for. Return 0, -ETIMEDOUT after ten
- * seconds, or another negative errno.
+ * Keep others that write there away. They take a moment; who takes longer is not waited for. Return 0, -ETIMEDOUT after
+ * ten seconds, or another negative errno.
  */
 int remembered_lock(int dirfd);
 void remembered_unlock(int dirfd);
 
-/* Append the file @name to @ret. At most 1 MiB: what is longer is cut there. Return 0 or a negative errno. */
+/* Append the file @name, which fd_replace_file_at() writes, to @ret. At most 1 MiB: what is longer is cut there. Return
+ * 0 or a negative errno. */
 int remembered_read(int dirfd, const char *name, struct buf *ret);
-
-/* Replace it durably, as a whole; 0600. Return 0 or a negative errno. */
-int remembered_replace(int dirfd, const char *name, const struct buf *text);

@@ -16,7 +16,6 @@ enum { STATE_SIZE_MAX = 16 * 1024 * 1024, RESERVE_SIZE = 64 * 1024 };
 
 static const char version[] = "1";
 static const char file_name[] = "state";
-static const char new_name[] = "state.new";
 static const char reserve_name[] = "reserve";
 
 /* ---- the structure ---- */
@@ -148,28 +147,6 @@ static int put_all(struct buf *b, const struct state *s)
         return r < 0 ? r : lines_end(b);
 }
 
-/* Return 0 or -errno. */
-static int write_durably(int dirfd, const struct buf *text)
-{
-        _cleanup_(fd_closep) int fd = -1;
-        int r;
-
-        (void)unlinkat(dirfd, new_name, 0);
-        fd = openat(dirfd, new_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = fd_write_full(fd, text->data, text->size);
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
-        if (r == 0 && renameat(dirfd, new_name, dirfd, file_name) < 0)
-                r = -errno;
-        if (r == 0)
-                r = fd_sync_directory(dirfd);
-        if (r < 0)
-                (void)unlinkat(dirfd, new_name, 0);
-        return r;
-}
-
 void state_reserve(int dirfd)
 {
         _cleanup_(fd_closep) int fd = -1;
@@ -185,9 +162,9 @@ int state_save(const struct state *s, int dirfd, struct err *err)
         int r = put_all(&text, s);
 
         if (r == 0)
-                r = write_durably(dirfd, &text);
+                r = fd_replace_file_at(dirfd, file_name, text.data, text.size);
         if (err_is_full(r) && unlinkat(dirfd, reserve_name, 0) == 0)
-                r = write_durably(dirfd, &text);
+                r = fd_replace_file_at(dirfd, file_name, text.data, text.size);
         return r < 0 ? err_run(err, r, "record the state in", STATE_DIRECTORY "/state") : 0;
 }
 
