@@ -33,7 +33,8 @@
  *      list.c               --list; survey.h: what it tells; survey_text.c, survey_document.c, survey_pack.c: to people,
  *                           machines, a client
  *      outcome.c            what the run came to; summary.c: for people, facts.c: for the journal
- *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time
+ *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time;
+ *                           told.c: what documents begin with
  *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
  *      progress.c           the live line
  *      ioclass.c            the I/O class

@@ -9,9 +9,9 @@
 #include "options.h"
 #include "outcome.h"
 #include "rotate/scheme.h"
-#include "version.h"
+#include "told.h"
 
-enum { VERSION = 1, SHOWN_MAX = 4096 };
+enum { SHOWN_MAX = 4096 };
 
 static void put_path(struct document *d, const char *key, const char *path)
 {
@@ -154,10 +154,7 @@ int outcome_document(const struct outcome *o, struct buf *ret)
 {
         struct document document, *d = &document;
 
-        document_begin(d, ret);
-        document_number(d, "version", VERSION);
-        document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
-        document_text(d, "type", "run");
+        told_begin(d, ret, "run");
         put_job(d, o->options);
         put_end(d, o);
         put_steps(d, o);

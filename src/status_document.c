@@ -2,9 +2,7 @@
 #include "base/document.h"
 #include "options.h"
 #include "status.h"
-#include "version.h"
-
-enum { VERSION = 1 };
+#include "told.h"
 
 static void put_run(struct document *d, const struct status *s, const char *key, enum history_which which)
 {
@@ -68,10 +66,7 @@ int status_document(const struct status *s, struct buf *ret)
         static const char *const verdicts[] = { "ok", "warning", "critical", "unknown" };
         struct document document, *d = &document;
 
-        document_begin(d, ret);
-        document_number(d, "version", VERSION);
-        document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
-        document_text(d, "type", "status");
+        told_begin(d, ret, "status");
         document_text(d, "destination", s->destination);
         document_time(d, "now", s->now);
         document_text(d, "verdict", verdicts[s->verdict]);

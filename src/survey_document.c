@@ -4,11 +4,11 @@
 #include "rotate/names.h"
 #include "rotate/scheme.h"
 #include "survey.h"
-#include "version.h"
+#include "told.h"
 
 #include <limits.h>
 
-enum { VERSION = 1, NAME_SHOWN_MAX = 4 * NAME_MAX + 1 };
+enum { NAME_SHOWN_MAX = 4 * NAME_MAX + 1 };
 
 static void put_measure(struct document *d, const struct measure *m)
 {
@@ -64,10 +64,7 @@ int survey_document(struct buf *out, const struct survey *s, const char *destina
 {
         struct document document, *d = &document;
 
-        document_begin(d, out);
-        document_number(d, "version", VERSION);
-        document_text(d, "program", "rsync-system-backup " PROGRAM_VERSION);
-        document_text(d, "type", "list");
+        told_begin(d, out, "list");
         document_text(d, "destination", destination);
         document_flag(d, "is_busy", s->is_busy);
         document_text(d, "unmeasured", s->unmeasured);
