@@ -11,6 +11,7 @@
 #include "transfer/limits.h"
 #include "transfer/links.h"
 #include "transfer/receiver_parts.h"
+#include "transfer/suspect.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -115,13 +116,6 @@ struct look {
         uint32_t directory;
 };
 
-static bool is_suspect(const struct receiver *r, const struct entry *e)
-{
-        const struct receiver_config *c = r->config;
-
-        return entry_is_file(e) && c->has_suspect && timespec_compare(e->ctime, c->suspect) >= 0;
-}
-
 /* Return 0 or -errno. */
 static int look_at_entry(struct look *l, int fd, const char *path, uint64_t index, const struct listing_name *n,
                          struct receiver_look *ret)
@@ -140,7 +134,7 @@ static int look_at_entry(struct look *l, int fd, const char *path, uint64_t inde
                 ret->entries++;
         if (entry_is_file(&e))
                 ret->bytes += e.size;
-        ret->is_suspect = ret->is_suspect || is_suspect(r, &e);
+        ret->is_suspect = ret->is_suspect || suspect_is(r->update.config, &e);
         if (l->links)
                 fill_in(r, l->links, &l->next_link, l->directory, index, path, &e);
         return message_digest_add(r->digest, &e);

@@ -197,7 +197,7 @@ int receiver_links_get(struct receiver *r, struct unpack *u, uint32_t directory,
 struct receiver_look {
         uint8_t digest[MESSAGE_DIGEST_SIZE];
         uint64_t entries, bytes; /* that are not directories; of regular files */
-        bool is_suspect;         /* something must be compared by content */
+        bool is_suspect;         /* something must be looked at closer, see transfer/suspect.h */
         bool is_empty;
 };
 

@@ -17,6 +17,7 @@
 #include "transfer/links.h"
 #include "transfer/put.h"
 #include "transfer/source.h"
+#include "transfer/suspect.h"
 #include "transfer/update.h"
 #include "transfer/verify.h"
 #include "transfer/visit.h"
@@ -27,7 +28,7 @@
 static int has_changed_unseen(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
 {
         const struct update_config *c = v->update->config;
-        bool from_disk = c->has_suspect && timespec_compare(have->ctime, c->suspect) >= 0;
+        bool from_disk = suspect_is(c, have);
         int r;
 
         if (v->content != VISIT_CONTENT_UNKNOWN)
@@ -46,8 +47,7 @@ static int has_changed_unseen(struct visit *v, struct entry *want, const struct 
 
 static bool must_verify(const struct update_config *c, const struct entry *want, const struct entry *have)
 {
-        return (c->has_reference && timespec_compare(want->ctime, c->reference) >= 0) ||
-               (c->has_suspect && timespec_compare(have->ctime, c->suspect) >= 0);
+        return (c->has_reference && timespec_compare(want->ctime, c->reference) >= 0) || suspect_is(c, have);
 }
 
 /* Groups that split at the source leave no trace but a newer ctime. */
@@ -356,6 +356,15 @@ static void complete_old(const struct update_config *c, const struct entry *want
                 have->mtime.tv_nsec = -1;
 }
 
+/* What looks equal is not touched again: it must be on the disk as it looks. */
+static int write_suspect(struct visit *v, const struct entry *have, struct err *err)
+{
+        const struct update_config *c = v->update->config;
+        int r = have && !c->dry_run && suspect_is(c, have) ? suspect_write(v->to.fd, have) : 0;
+
+        return r < 0 ? err_destination_at(err, r, "set the metadata of", v->to.path, have->name) : 0;
+}
+
 /* All of @want, as the destination can hold it. A new file is opened anyway, and stays bare until then. */
 static int load_wanted(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
 {
@@ -385,7 +394,9 @@ int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, s
         v->group = NULL;
         v->moves_group = false;
         have = r > 0 ? &old : NULL;
-        r = load_wanted(v, want, have, err);
+        r = write_suspect(v, have, err);
+        if (r == 0)
+                r = load_wanted(v, want, have, err);
         if (r != 0)
                 return r < 0 ? r : 0;
         if (have && have->is_bare)
@@ -440,6 +451,10 @@ int reconcile_root(struct update *u, struct entry *want, struct arena *arena, st
         if (r < 0)
                 return err_run(err, r, failed, "the destination directory");
         u->to_dev = have.dev;
+        if (!c->dry_run && suspect_is(c, &have))
+                r = suspect_write_fd(c->to_fd, &have);
+        if (r < 0)
+                return err_run(err, r, "set the metadata of", "the destination directory");
         limits_disregard(c->limits, &have);
         d = decide(want, &have, &(struct decide_hints){ .verify = false });
         if (d.verdict != DECIDE_ADJUST && c->limits->privileged)

@@ -24,7 +24,7 @@ struct update_config {
         struct timespec reference;
 
         /* What a run that was cut off may have written: files of `latest` with this ctime or a newer one are compared
-         * by content. */
+         * by content, and all metadata are written once more (see transfer/suspect.h). */
         bool has_suspect;
         struct timespec suspect;
 
