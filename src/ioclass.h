@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/util.h"
-#include "settings.h"
+#include "options/settings.h"
 
 struct err;
 

@@ -4,42 +4,44 @@
  * The map of the house, in the order a backup passes through it:
  *
  *      main.c               argv in, exit status out
- *      options.c            command line (options_command.c), configuration file (config.c), environment -> struct
- *                           options; options_check.c: what goes together
- *      settings.c           the table of all options; settings_values.c, quantity.c: their values
- *      location.c           SOURCE and DESTINATION expressions
+ *      options/             command line (options_command), configuration file (config), environment -> struct options
+ *        options_check            what goes together
+ *        settings, settings_values, quantity   the table of all options, and their values
+ *        location                 SOURCE and DESTINATION expressions
  *      superuser.c          the privileges that a backup of a system needs
- *      run.c                the steps of a run in order, and their undoing
- *      destination.h        the seam: what a run may ask of any destination; destination.c: lists of snapshots
- *      origin.c             the source, open for one transfer
- *      destination_local.c  a directory on this machine
- *      local_transfer.c     its jobs: from a source here; local_receive.c: from one elsewhere; local_snapshot.c
- *      local_survey.c       what there is, and what it takes
- *      local_record.c       what the state says around a transfer
- *      local_disk.c         what is unlocked and mounted for it
- *      local_place.c        what lies there; local_checks.c: what speaks against a run on it
- *      local_marks.c        which snapshots are whole, where a bare rsync daemon holds them
- *      local_room.c         how full it is
- *      destination_agent.c  a directory on another machine; far_ask.c, far_connect.c, far_transfer.c,
- *                           far_survey.c: its parts
- *      destination_rsync.c  where an rsync serves; its parts: server_talk.c, server_transfer.c, server_inventory.c,
- *                           server_snapshots.c; password.c: of its user
- *      rsync_connection.c   the ways to it
- *      patience.c           connecting again
- *      remote.c             the connection to the agent there; remote_news.c: what that tells
- *      agent.c              the other end of it; agent_client.c, agent_requests.c, agent_asked.c, agent_news.c: its parts
- *      local_fence.c        what an agent is kept to
- *      rotation.c           which snapshots go
- *      list.c               --list; survey.h: what it tells; survey_text.c, survey_document.c, survey_pack.c: to people,
- *                           machines, a client
- *      outcome.c            what the run came to; summary.c: for people, facts.c: for the journal
- *      publish.c            for machines: outcome_document.c (--report), metrics.c (--metrics); and for next time;
- *                           told.c: what documents begin with
- *      status.c, status_judge.c, status_look.c, status_document.c   instead of a run: how backups stand
- *      progress.c           the live line
- *      ioclass.c            the I/O class
  *      surroundings.c       what else is on the machine: is this the time, who started it, who is told; notify.c: in
  *                           which words
+ *      run.c                the steps of a run in order, and their undoing
+ *      rotation.c           which snapshots go
+ *      progress.c           the live line
+ *      ioclass.c            the I/O class
+ *      destination.h        the seam: what a run may ask of any destination; destination.c: lists of snapshots
+ *      origin.c             the source, open for one transfer
+ *      local/               a destination that is a directory on this machine (destination_local)
+ *        local_transfer, local_receive, local_snapshot   its jobs: from a source here, from one elsewhere
+ *        local_record             what the state says around a transfer
+ *        local_disk               what is unlocked and mounted for it
+ *        local_place              what lies there; local_checks: what speaks against a run on it
+ *        local_marks              which snapshots are whole, where a bare rsync daemon holds them
+ *        local_room, local_survey how full it is, and what takes the room
+ *        local_fence              what an agent is kept to
+ *      far/                 a directory on another machine (destination_agent)
+ *        far_ask, far_connect, far_transfer, far_survey   its parts
+ *        remote                   the connection to the agent there; remote_news: what that tells
+ *      agent/               the other end of it: a local destination, driven from a wire
+ *        agent_client, agent_requests, agent_asked, agent_news   its parts
+ *      server/              where an rsync serves (destination_rsync)
+ *        server_talk, server_transfer, server_inventory, server_snapshots   its parts
+ *        rsync_connection         the ways to it; password: of its user
+ *      patience.c           connecting again
+ *      survey/              --list (list); survey.h: what there is
+ *        survey_text, survey_document, survey_pack   to people, machines, a client
+ *      outcome/             what the run came to
+ *        summary, facts           to people, to the journal
+ *        publish                  to machines: outcome_document (--report), metrics (--metrics); and for next time
+ *        told                     what documents begin with
+ *      status/              instead of a run: how backups stand (--status)
+ *        status_look, status_judge, status_document   what is known, whether that is good, to machines
  *
  *      transfer/            the source tree -> `latest`
  *        filter, pattern, wild    what is left out
@@ -47,12 +49,12 @@
  *        limits                   what the destination can hold
  *        update, visit            the walk over both trees
  *        reconcile, discard       one name: bring it in line, or remove it
- *        decide, verify           what has to happen to it
+ *        decide, verify, suspect  what has to happen to it, and what is not believed
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
  *        links, chains            hard links
  *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): a conversation, packets, numbers
  *        duplex, bucket           descriptors, both directions at once; how fast it may go
- *        message, request         what is said in it, and around it
+ *        message, request, sum    what is said in it, and around it; sums of contents
  *        sender, receiver         its two ends, each in parts
  *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
  *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
@@ -103,19 +105,19 @@
  *        mount                    what is mounted where
  *        tcp                      a connection
  */
-#include "agent.h"
+#include "agent/agent.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/prompt.h"
 #include "base/report.h"
 #include "base/stop.h"
-#include "options.h"
-#include "outcome.h"
-#include "outcome_document.h"
-#include "publish.h"
+#include "options/options.h"
+#include "outcome/outcome.h"
+#include "outcome/outcome_document.h"
+#include "outcome/publish.h"
+#include "outcome/summary.h"
 #include "run.h"
-#include "status.h"
-#include "summary.h"
+#include "status/status.h"
 #include "superuser.h"
 #include "surroundings.h"
 #include "system/journal.h"

@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "base/report.h"
 #include "base/stop.h"
-#include "options.h"
-#include "outcome.h"
+#include "options/options.h"
+#include "outcome/outcome.h"
 #include "progress.h"
 
 #include <stdio.h>

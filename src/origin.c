@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "destination.h"
-#include "options.h"
+#include "options/options.h"
 
 int origin_open(struct origin *o, const struct destination_config *c, struct report *report, struct err *err)
 {

@@ -11,12 +11,12 @@
 #include "base/stop.h"
 #include "destination.h"
 #include "ioclass.h"
-#include "options.h"
-#include "outcome.h"
+#include "options/options.h"
+#include "outcome/outcome.h"
 #include "rotate/foresee.h"
 #include "rotate/scheme.h"
 #include "rotate/schemefile.h"
-#include "survey.h"
+#include "survey/survey.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/privileges.h"
-#include "options.h"
+#include "options/options.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "outcome.h"
+#include "outcome/outcome.h"
 
 struct desktop_mail;
 struct err;

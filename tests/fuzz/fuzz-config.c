@@ -1,6 +1,6 @@
 /* A configuration file either is refused with an error that names it, or gives sections that can be chosen. */
 #include "base/err.h"
-#include "config.h"
+#include "options/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

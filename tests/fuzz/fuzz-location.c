@@ -1,7 +1,7 @@
 /* Whatever is parsed as a location is rendered as an expression that parses to the same location. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "location.h"
+#include "options/location.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

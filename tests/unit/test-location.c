@@ -1,6 +1,6 @@
 /* SOURCE and DESTINATION expressions. */
 #include "base/err.h"
-#include "location.h"
+#include "options/location.h"
 
 #include <check.h>
 #include <errno.h>

@@ -3,10 +3,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/report.h"
-#include "facts.h"
 #include "notify.h"
-#include "options.h"
-#include "outcome.h"
+#include "options/options.h"
+#include "outcome/facts.h"
+#include "outcome/outcome.h"
 #include "system/desktop.h"
 #include "system/journal.h"
 

@@ -1,7 +1,7 @@
 /* Command line, configuration files and environment, and how they are laid over each other. */
 #include "base/err.h"
-#include "config.h"
-#include "options.h"
+#include "options/config.h"
+#include "options/options.h"
 #include "rotate/expression.h"
 
 #include <check.h>

@@ -1,5 +1,5 @@
 /* Rates and numbers as a user writes them. */
-#include "quantity.h"
+#include "options/quantity.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What is good enough for a check, and what Prometheus reads. */
 #include "base/buf.h"
-#include "metrics.h"
-#include "status.h"
+#include "outcome/metrics.h"
+#include "status/status.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "destination.h"
 #include "rotate/inodes.h"
 #include "rotate/names.h"
-#include "survey.h"
+#include "survey/survey.h"
 #include "transfer/pack.h"
 
 #include <check.h>

@@ -1,0 +1,395 @@
+/* Each check is a function that returns 0 or fills @err; the message of one that can be forced says so. */
+#include "local/local_checks.h"
+
+#include "base/arena.h"
+#include "base/entry.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/listing.h"
+#include "base/log.h"
+#include "base/mount.h"
+#include "base/path.h"
+#include "destination.h"
+#include "local/local_place.h"
+#include "options/options.h"
+#include "rotate/subvolume.h"
+#include "transfer/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { SHOWN_MAX = 300 };
+
+static const char *show(const char *path, char out[SHOWN_MAX])
+{
+        path_show(NULL, path, out, SHOWN_MAX);
+        return out;
+}
+
+int local_check_is_empty(int dirfd)
+{
+        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
+        _cleanup_(listing_deinit) struct listing names;
+        int r = listing_read_unsorted(&names, dirfd, &arena);
+
+        return r < 0 ? r : names.count == 0;
+}
+
+/* ---- a transfer into a directory full of something else ---- */
+
+static int check_swapped(const struct local_place *p, struct err *err)
+{
+        struct destination_snapshots snapshots;
+        char shown[SHOWN_MAX];
+        int r;
+
+        if (p->latest_fd < 0 || p->has_state)
+                return 0;
+        r = local_check_is_empty(p->latest_fd);
+        if (r != 0)
+                return r < 0 ? err_run(err, r, "read directory", p->path) : 0;
+        r = local_place_snapshots(p, &snapshots, err);
+        if (r < 0)
+                return r;
+        r = snapshots.count > 0;
+        destination_snapshots_deinit(&snapshots);
+        if (r > 0)
+                return 0;
+        err_runf(err, -EEXIST,
+                 "'%s' is not empty and was never a destination of backups, what is in it would be deleted",
+                 show(p->path, shown));
+        return err_hint(err, "are the arguments swapped? --force if it is meant so");
+}
+
+/* ---- a source inside of the destination ---- */
+
+/* From @e to the directory above it. A directory can be mounted below itself: then it is not the root yet. */
+static int go_up(int *fd, const struct entry *e, bool *ret_is_root)
+{
+        int up = openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct entry above = { .ino = 0 };
+        int r = up < 0 ? -errno : entry_stat_fd(&above, up);
+
+        *ret_is_root = r == 0 && entry_is_same_inode(e, &above) && mount_id(*fd) == mount_id(up);
+        fd_close(*fd);
+        *fd = up;
+        return r;
+}
+
+int local_check_is_inside(int start_fd, const struct source_avoid *avoid)
+{
+        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        bool is_root = false;
+        int r = 0;
+
+        while (r == 0 && !is_root) {
+                struct entry e = { .ino = 0 };
+
+                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+                if (r == 0)
+                        r = source_avoids(avoid, &e, fd);
+                if (r == 0)
+                        r = go_up(&fd, &e, &is_root);
+        }
+        return r;
+}
+
+static int check_inside(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
+{
+        _cleanup_(source_avoid_deinit) struct source_avoid avoid;
+        char source[SHOWN_MAX], destination[SHOWN_MAX];
+        int r = local_place_avoid(p, &avoid, err);
+
+        if (r < 0)
+                return r;
+        r = local_check_is_inside(source_fd, &avoid);
+        if (r < 0)
+                return err_run(err, r, "look above", o->source);
+        if (r == 0)
+                return 0;
+        return err_runf(err, -EINVAL,
+                        "the source '%s' is the destination '%s' itself, or inside of it or its snapshots",
+                        show(o->source, source), show(p->path, destination));
+}
+
+/* ---- a source that lost everything ---- */
+
+static int source_is_empty(const struct destination_config *c, int source_fd, struct err *err)
+{
+        int r = c->source_is_remote ? c->source_is_empty : local_check_is_empty(source_fd);
+
+        return r < 0 ? err_run(err, r, "read the source directory", c->options->source) : r;
+}
+
+static int check_source_empty(const struct local_place *p, const struct destination_config *c, int source_fd,
+                              struct err *err)
+{
+        char shown[SHOWN_MAX] = "";
+        int r = 1;
+
+        /* Without a record (of an older program, or damaged) what the last run saw is in `latest`. */
+        if (p->state.entries == 0 && p->latest_fd >= 0)
+                r = local_check_is_empty(p->latest_fd);
+        if (r < 0)
+                return err_run(err, r, "read directory", p->path);
+        if (p->state.entries < 2 && r == 1)
+                return 0;
+        r = source_is_empty(c, source_fd, err);
+        if (r <= 0)
+                return r;
+        if (c->source_is_remote)
+                err_runf(err, -ENODATA, "the source is empty, it was not when it was backed up last");
+        else
+                err_runf(err, -ENODATA, "the source '%s' is empty, it was not when it was backed up last",
+                         show(c->options->source, shown));
+        return err_hint(err, "is something not mounted? --force if it is meant so");
+}
+
+/* ---- another disk ---- */
+
+static int check_disk(const struct local_place *p, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        bool is_known = state_knows_filesystem(&p->state, p->filesystem);
+
+        if (!p->filesystem[0] || (is_known && p->has_state))
+                return 0;
+        if (p->state.filesystem_count == 0 && identity_recall(p->parent, p->filesystem) != IDENTITY_ANOTHER)
+                return 0;
+        err_runf(err, -ENODEV, "'%s' is on another disk than before (filesystem %s)", show(p->parent, shown),
+                 p->filesystem);
+        return err_hint(err, "is the right disk mounted? --force if this one is meant to be used from now on");
+}
+
+/* ---- another destination beside this one ---- */
+
+static int check_sibling(const struct local_place *p, struct err *err)
+{
+        char mine[SHOWN_MAX], other[SHOWN_MAX];
+
+        if (!p->state.latest || str_equal(p->state.latest, p->latest))
+                return 0;
+        err_runf(err, -EEXIST, "backups beside '%s' go to '%s', their snapshots would mix", show(p->path, mine),
+                 show(p->state.latest, other));
+        return err_hint(err, "use another parent directory; --force if it was renamed");
+}
+
+/* ---- a destination inside of another one ---- */
+
+/* Does a destination live in the directory @fd whose `latest`, or one of whose snapshots, @e is? Return 1 or 0. */
+static int is_kept_by_another(int fd, const struct entry *e)
+{
+        _cleanup_(fd_closep) int state_fd = fd_open_at(fd, STATE_DIRECTORY, O_DIRECTORY);
+        _cleanup_(source_avoid_deinit) struct source_avoid kept = { .parent_fd = -1 };
+        _cleanup_(fd_closep) int readable = state_fd < 0 ? -1 : fd_open_at(fd, ".", O_DIRECTORY);
+        struct local_place other = { .parent_fd = readable };
+        struct state state;
+        ERR_LOCAL(err);
+        int r = 0;
+
+        if (readable < 0)
+                return 0;
+        if (state_load(&state, state_fd, &err) == 0 && state.latest) {
+                other.latest = state.latest;
+                if (local_place_avoid(&other, &kept, &err) == 0)
+                        r = source_avoids(&kept, e, fd);
+                state_deinit(&state);
+        }
+        err_drop(&err, "what cannot be read is no reason against this run");
+        return r > 0;
+}
+
+/* The next run of the other one would delete all of it, as something that its source does not have. */
+static int check_nested(const struct local_place *p, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
+        bool is_root = false;
+        char shown[SHOWN_MAX];
+
+        while (fd >= 0 && !is_root) {
+                struct entry e = { .ino = 0 };
+
+                if (entry_stat_fd(&e, fd) < 0 || go_up(&fd, &e, &is_root) < 0)
+                        return 0;
+                if (!is_kept_by_another(fd, &e))
+                        continue;
+                err_runf(err, -EEXIST, "'%s' is inside of what another destination keeps, whose next run deletes it",
+                         show(p->path, shown));
+                return err_hint(err, "use a directory outside of it; --force if it is meant so");
+        }
+        return 0;
+}
+
+/* ---- a destination that is not on what was mounted for it ---- */
+
+int local_check_is_below(int start_fd, int above_fd, bool on_one_filesystem)
+{
+        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        struct entry above = { .ino = 0 }, e = { .ino = 0 };
+        bool is_root = false;
+        int r = fd < 0 ? -errno : entry_stat_fd(&above, above_fd);
+
+        while (r == 0 && !is_root) {
+                r = entry_stat_fd(&e, fd);
+                if (r == 0 && on_one_filesystem && e.dev != above.dev)
+                        return 0;
+                if (r == 0 && entry_is_same_inode(&e, &above) && mount_id(fd) == mount_id(above_fd))
+                        return 1;
+                if (r == 0)
+                        r = go_up(&fd, &e, &is_root);
+        }
+        return r;
+}
+
+/* By descriptors: a symlink may lead away from there, or something else be mounted in between. */
+int local_check_mounted(const struct local_place *p, const struct options *o, struct err *err)
+{
+        _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1;
+        char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
+        int r;
+
+        if (!o->mount)
+                return 0;
+        if (point_fd < 0)
+                return err_run(err, point_fd, "open the mount point", o->mount);
+        r = local_check_is_below(local_place_fd(p), point_fd, true);
+        if (r < 0)
+                return err_run(err, r, "look above", p->parent);
+        if (r > 0)
+                return 0;
+        return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'", show(p->parent, shown),
+                        show(o->mount, shown_point));
+}
+
+/* ---- what there must be ---- */
+
+/* Hard links do not cross mounts. Of a btrfs subvolume the filesystem itself makes snapshots. */
+static int check_mount_point(const struct local_place *p, const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        struct entry latest = { .dev = 0 }, parent = { .dev = 0 };
+        int r;
+
+        if (p->latest_fd < 0)
+                return 0;
+        r = entry_stat_fd(&latest, p->latest_fd);
+        if (r == 0)
+                r = entry_stat_fd(&parent, p->parent_fd);
+        if (r < 0)
+                return err_run(err, r, "read the metadata of", p->path);
+        if (!latest.is_mount_point && (latest.dev == parent.dev || !o->snapshot || subvolume_is(p->latest_fd)))
+                return 0;
+        err_runf(err, -EXDEV, "'%s' is %s: no snapshots can lie beside it", show(p->path, shown),
+                 latest.is_mount_point ? "a mount point" : "on another filesystem than the directory above it");
+        return err_hint(err, "use '%s/latest'", shown);
+}
+
+/* A btrfs snapshot that somebody put in the place of `latest`, say. */
+static int check_writable(const struct local_place *p, const struct options *o, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (!o->backup || p->latest_fd < 0 || !subvolume_is(p->latest_fd) || !subvolume_is_read_only(p->latest_fd))
+                return 0;
+        err_runf(err, -EROFS, "'%s' is a read-only btrfs subvolume", show(p->path, shown));
+        return err_hint(err, "'btrfs property set -ts ... ro false' makes it writable");
+}
+
+static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
+{
+        if (!o->backup && p->parent_fd < 0)
+                return err_run(err, -ENOENT, "open directory", p->parent);
+        if (p->parent_fd < 0 && !o->mount && strchr(p->missing, '/')) {
+                _cleanup_(freep) char *above = path_parent(p->parent);
+
+                err_run(err, -ENOENT, "create the destination in", above ? above : p->parent);
+                return err_hint(err, "only the destination and its parent are created; is a disk missing there?");
+        }
+        if (!o->backup && o->snapshot && p->latest_fd < 0) {
+                err_run(err, -ENOENT, "take a snapshot of", p->path);
+                return err_hint(err, "there is no backup yet");
+        }
+        return 0;
+}
+
+static int check_interrupted(const struct local_place *p, const struct options *o, struct err *err)
+{
+        if (o->backup || !o->snapshot || !p->state.running)
+                return 0;
+        err_runf(err, -EBUSY, "the last transfer did not end well: a snapshot now would hold a mixture");
+        return err_hint(err, "transfer again, or --force to take it and have it recorded as incomplete");
+}
+
+static void warn_of_readers(const struct local_place *p)
+{
+        char shown[SHOWN_MAX];
+        struct stat st;
+
+        if (p->parent_fd >= 0 && geteuid() == 0 && fstat(p->parent_fd, &st) == 0 && (st.st_mode & S_IXOTH))
+                log_warning("everybody can look into '%s', where snapshots hold files of all users; chmod 700 it",
+                            show(p->parent, shown));
+}
+
+/* Those that --force overrides, in two parts: what is at stake belongs to others, too; */
+static int check_for_others(const struct local_place *p, const struct options *o, struct err *err)
+{
+        int r = check_disk(p, err);
+
+        r = r < 0 ? r : check_sibling(p, err);
+        r = r < 0 ? r : check_nested(p, err);
+        return r < 0 || !o->backup ? r : check_swapped(p, err);
+}
+
+/* or it is the backup's own. */
+static int check_for_itself(const struct local_place *p, const struct destination_config *c, int source_fd,
+                            struct err *err)
+{
+        int r = check_interrupted(p, c->options, err);
+
+        return r < 0 || !c->options->backup ? r : check_source_empty(p, c, source_fd, err);
+}
+
+/* Who is kept behind a fence cannot force what is not his alone. */
+static int check_forcible(const struct local_place *p, const struct destination_config *c, int source_fd,
+                          struct err *err)
+{
+        bool force = c->options->force;
+        int r = force && !c->fence ? 0 : check_for_others(p, c->options, err);
+
+        if (r < 0 && c->fence)
+                err_hint(err, "only on the server itself it can be forced");
+        return r < 0 || force ? r : check_for_itself(p, c, source_fd, err);
+}
+
+int local_check_source(const struct local_place *p, const struct destination_config *c, int source_fd, struct err *err)
+{
+        int r = check_inside(p, c->options, source_fd, err);
+
+        return r < 0 || c->options->force ? r : check_source_empty(p, c, source_fd, err);
+}
+
+int local_checks(const struct local_place *p, const struct destination_config *c, struct err *err)
+{
+        _cleanup_(fd_closep) int source_fd = -1;
+        const struct options *o = c->options;
+        int r = check_exists(p, o, err);
+
+        if (r == 0)
+                r = local_check_mounted(p, o, err);
+        if (r == 0)
+                r = check_mount_point(p, o, err);
+        if (r == 0)
+                r = check_writable(p, o, err);
+        if (r == 0 && o->backup && !c->source_is_remote) {
+                source_fd = fd_open_directory(o->source);
+                if (source_fd < 0)
+                        return err_run(err, source_fd, "read the source directory", o->source);
+                r = check_inside(p, o, source_fd, err);
+        }
+        if (r == 0)
+                r = check_forcible(p, c, source_fd, err);
+        if (r == 0)
+                warn_of_readers(p);
+        return r;
+}

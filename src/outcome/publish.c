@@ -1,0 +1,284 @@
+/* Nothing of this can make a backup worse: it comes when all is done. */
+#include "outcome/publish.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/report.h"
+#include "base/stop.h"
+#include "options/options.h"
+#include "outcome/metrics.h"
+#include "outcome/outcome.h"
+#include "outcome/outcome_document.h"
+#include "rotate/names.h"
+#include "storage/history.h"
+#include "storage/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { SHOWN_MAX = 4096, READER_PATIENCE_S = 30 };
+
+/* ---- files ---- */
+
+/* A FIFO, a terminal, /dev/stdout: there it is, and nothing can be put in its place. */
+static bool is_special(const char *file)
+{
+        struct stat st;
+
+        return stat(file, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* Who reads may take his time, but not all of it, and a signal ends it. */
+static int write_special(const char *file, const struct buf *text, struct err *err)
+{
+        _cleanup_(fd_closep) int fd = open(file, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        size_t done = 0;
+
+        if (fd < 0)
+                return err_run(err, -errno, "write", file);
+        while (done < text->size) {
+                ssize_t n = write(fd, text->data + done, text->size - done);
+                int r;
+
+                if (n < 0 && errno != EAGAIN && errno != EINTR)
+                        return err_run(err, -errno, "write", file);
+                done += n > 0 ? (size_t)n : 0;
+                r = n < 0 ? stop_wait_for(fd, POLLOUT, stop_deadline_us(READER_PATIENCE_S), err) : 0;
+                if (r == STOP_WAIT_TIMED_OUT)
+                        return err_run(err, -ETIMEDOUT, "write", file);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int replace(const char *file, unsigned mode, const struct buf *text)
+{
+        _cleanup_(buf_deinit) struct buf beside = { .data = NULL };
+        _cleanup_(fd_closep) int fd = -1;
+        int r;
+
+        if (buf_printf(&beside, "%s.XXXXXX", file) < 0)
+                return -ENOMEM;
+        fd = mkostemp(beside.data, O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_full(fd, text->data, text->size);
+        if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(beside.data, file) < 0))
+                r = -errno;
+        if (r < 0)
+                (void)unlink(beside.data);
+        return r;
+}
+
+int publish_file(const char *file, unsigned mode, const struct buf *text, struct err *err)
+{
+        int r;
+
+        if (!str_equal(file, "-") && is_special(file))
+                return write_special(file, text, err);
+        if (str_equal(file, "-"))
+                r = fwrite(text->data, 1, text->size, stdout) == text->size ? 0 : -EIO;
+        else
+                r = replace(file, mode, text);
+        return r < 0 ? err_run(err, r, "write", file) : 0;
+}
+
+/* A file is replaced by a new one beside it, so that it is the directory that must be writable. */
+static int check_place(const char *file, const char *directory)
+{
+        struct stat st;
+
+        if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+                return -EISDIR;
+        if (is_special(file))
+                return faccessat(AT_FDCWD, file, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+        return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static int check_file(const char *option, const char *file, struct err *err)
+{
+        _cleanup_(freep) char *directory = file ? path_parent(file) : NULL;
+        int r;
+
+        if (!file || str_equal(file, "-"))
+                return 0;
+        if (!directory)
+                return err_oom(err);
+        r = check_place(file, directory);
+        if (r == 0)
+                return 0;
+        err_run(err, r, "write", file);
+        err->kind = ERR_USAGE;
+        return err_context(err, option);
+}
+
+/* Where @file really is; NULL for standard output, what nothing is put in the place of, or when memory is short. */
+static char *place_of(const char *file)
+{
+        _cleanup_(freep) char *absolute =
+                file && !str_equal(file, "-") && !is_special(file) ? path_absolute(file) : NULL;
+        _cleanup_(freep) char *directory = absolute ? path_parent(absolute) : NULL;
+        _cleanup_(freep) char *resolved = directory ? path_resolve(directory) : NULL;
+
+        return resolved ? path_join(resolved, path_base(absolute)) : NULL;
+}
+
+/* A name beside the destination that is ours: it, a snapshot, or what the state is kept in. */
+static bool is_ours(const char *name, const char *destination)
+{
+        int64_t moment;
+
+        return str_equal(name, path_base(destination)) || names_parse(name, &moment) ||
+               strncmp(name, STATE_DIRECTORY, strlen(STATE_DIRECTORY)) == 0;
+}
+
+/* Snapshots never change, and `latest` is what the source is. */
+static bool spoils(const char *place, const struct location *destination)
+{
+        _cleanup_(freep) char *parent = destination->kind == LOCATION_LOCAL ? path_parent(destination->path) : NULL;
+        _cleanup_(freep) char *above = parent ? path_resolve(parent) : NULL;
+        _cleanup_(freep) char *name = NULL;
+        const char *below = above ? path_below(place, above) : NULL;
+
+        if (!below)
+                return false;
+        name = strndup(below, strcspn(below, "/"));
+        return name && is_ours(name, destination->path);
+}
+
+static int check_backup(const char *option, const char *file, const char *place, const struct options *o,
+                        struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        if (!place || !spoils(place, &o->destination))
+                return 0;
+        path_show(NULL, file, shown, sizeof(shown));
+        return err_usage(err, "%s: '%s' would be in the backup", option, shown);
+}
+
+int publish_check(const struct options *o, struct err *err)
+{
+        const char *report = o->told.report, *metrics = o->told.metrics;
+        _cleanup_(freep) char *first = place_of(report), *second = place_of(metrics);
+        int r = check_file("--report", report, err);
+
+        if (r == 0)
+                r = check_file("--metrics", metrics, err);
+        if (r == 0)
+                r = check_backup("--report", report, first, o, err);
+        if (r == 0)
+                r = check_backup("--metrics", metrics, second, o, err);
+        if (r == 0 && first && second && str_equal(first, second))
+                return err_usage(err, "--report and --metrics are the same file: one would replace the other");
+        return r;
+}
+
+/* ---- the outcome of a run ---- */
+
+static int remember(const struct outcome *o, const char *destination, struct err *err)
+{
+        const struct report *r = o->report;
+        const char *failure = o->is_skipped ? o->skipped : report_failure_text(r);
+        _cleanup_(freep) char *copy = *failure ? strdup(failure) : NULL;
+        struct history_run run = {
+                .begun = o->begun.tv_sec,
+                .ended = o->ended.tv_sec,
+                .status = o->status,
+                .entries = report_get(r, REPORT_ENTRIES),
+                .bytes = report_get(r, REPORT_BYTES),
+                .copied_bytes = report_get(r, REPORT_COPIED_BYTES),
+                .lost = report_items(r),
+                .failure = copy,
+        };
+
+        snprintf(run.outcome, sizeof(run.outcome), "%s", outcome_word(o));
+        snprintf(run.snapshot, sizeof(run.snapshot), "%s", o->snapshot);
+        return history_record(destination, &run, err);
+}
+
+static int write_metrics(const struct outcome *o, const char *destination, struct err *err)
+{
+        _cleanup_(history_deinit) struct history h = { .destination = NULL };
+        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
+        int r = history_load(&h, destination, err);
+
+        if (r == 0 && metrics_write(&h, o, &text) < 0)
+                r = err_oom(err);
+        return r == 0 ? publish_file(o->options->told.metrics, PUBLISH_METRICS_MODE, &text, err) : r;
+}
+
+static int write_report(const struct outcome *o, struct err *err)
+{
+        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
+
+        if (outcome_document(o, &text) < 0)
+                return err_oom(err);
+        return publish_file(o->options->told.report, PUBLISH_REPORT_MODE, &text, err);
+}
+
+/*
+ * A run that transfers, or that an rsync daemon has started because one of its clients did. A snapshot alone is as old
+ * as what it is made of, and what was refused touches nothing (SPEC).
+ */
+static bool is_worth_remembering(const struct outcome *o)
+{
+        return !o->options->dry_run && (o->options->backup || o->options->daemon != OPTIONS_DAEMON_NONE) &&
+               !report_is_refused(o->report);
+}
+
+int publish_key(const struct options *o, char **ret, struct err *err)
+{
+        _cleanup_(freep) char *resolved =
+                o->destination.kind == LOCATION_LOCAL ? path_resolve(o->destination.path) : NULL;
+        char shown[SHOWN_MAX];
+
+        if (resolved)
+                path_show(NULL, resolved, shown, sizeof(shown));
+        else
+                location_show(&o->destination, shown, sizeof(shown));
+        *ret = strdup(shown);
+        return *ret ? 0 : err_oom(err);
+}
+
+void publish_start(const struct outcome *o)
+{
+        struct history_run run = { .begun = o->begun.tv_sec, .process = getpid(), .outcome = "begun" };
+        _cleanup_(freep) char *destination = NULL;
+        ERR_LOCAL(err);
+
+        if (is_worth_remembering(o) && publish_key(o->options, &destination, &err) == 0)
+                (void)history_record(destination, &run, &err);
+        if (err.kind != ERR_NONE)
+                log_err(LOG_LEVEL_WARNING, &err);
+}
+
+int publish_outcome(const struct outcome *o)
+{
+        _cleanup_(freep) char *destination = NULL;
+        ERR_LOCAL(err);
+        int r = publish_key(o->options, &destination, &err);
+
+        if (r < 0) {
+                log_err(LOG_LEVEL_ERROR, &err);
+                return r;
+        }
+        if (is_worth_remembering(o) && remember(o, destination, &err) < 0)
+                log_err(LOG_LEVEL_WARNING, &err);
+        if (o->options->told.metrics && !o->options->dry_run)
+                r = write_metrics(o, destination, &err);
+        if (r < 0)
+                log_err(LOG_LEVEL_ERROR, &err);
+        if (o->options->told.report && write_report(o, &err) < 0) {
+                r = err.code;
+                log_err(LOG_LEVEL_ERROR, &err);
+        }
+        return r;
+}
