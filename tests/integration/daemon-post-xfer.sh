@@ -16,7 +16,7 @@ exec >>$tmp/after.log 2>&1
 echo "-- \$RSYNC_EXIT_STATUS \$RSYNC_MODULE_PATH"
 STATE_DIRECTORY=$tmp/far/state XDG_RUNTIME_DIR=$tmp/far/run HOME=$tmp/far RSB_PROGRAM=$RSB_PROGRAM
 export STATE_DIRECTORY XDG_RUNTIME_DIR HOME RSB_PROGRAM
-$RSB --disable-notifications --snapshot --rotate --relaxed --minutely=2
+$RSB --disable-notifications --snapshot --rotate --relaxed --yearly=2
 echo "ended \$?"
 END2
 chmod 755 "$tmp/after"
