@@ -71,8 +71,10 @@ static bool is_no_better(const struct staged *s, const struct entry *have)
         const char *failed;
         struct entry now;
 
-        return entry_load_fd(&now, s->fd, s->name, s->dir->from->arena, &failed) == 0 &&
-               decide(&now, have, &(struct decide_hints){ .verify = false }).verdict == DECIDE_KEEP;
+        if (entry_load_fd(&now, s->fd, s->name, s->dir->from->arena, &failed) < 0)
+                return false;
+        now.target = have->target;
+        return decide(&now, have, &(struct decide_hints){ .verify = false }).verdict == DECIDE_KEEP;
 }
 
 int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, bool reuse, ino_t *ret_ino,

@@ -119,6 +119,20 @@ static void count_imagined(struct visit *v, const struct entry *want, const stru
                            want->blocks * 512 < want->size ? want->blocks * 512 : want->size);
 }
 
+/*
+ * What lacks something and stays as it is stands for one file of the source, as all that is kept: see find_verdict().
+ * Return 1 when that is another than @want, 0, or a negative errno with @err filled.
+ */
+static int stands_for_another(struct visit *v, const struct entry *want, const struct entry *have, struct err *err)
+{
+        int r;
+
+        if (!may_have_split(v->update->config, want, have))
+                return 0;
+        r = links_claim(v->update->links, have->ino, want->dev, want->ino, err);
+        return r < 0 ? r : r == 0;
+}
+
 /* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_TOLD, PUT_VANISHED, PUT_LACKING. */
 static int carry_out(struct visit *v, struct entry *want, const struct entry *have, const struct decision *d,
                      ino_t *ret_ino, struct err *err)
@@ -137,7 +151,13 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
         if (d->verdict == DECIDE_ADJUST)
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)
-                r = put_entry(&v->to, want, have, same_content && entry_is_file(want), ret_ino, err);
+                r = put_entry(&v->to, want, have, same_content, ret_ino, err);
+        if (r == PUT_TOLD && *ret_ino == have->ino) {
+                r = stands_for_another(v, want, have, err);
+                if (r <= 0)
+                        return r < 0 ? r : PUT_TOLD;
+                r = put_entry(&v->to, want, have, false, ret_ino, err);
+        }
         if (r == PUT_LATER)
                 v->awaits = VISIT_AWAITS_CONTENT;
         return r;
