@@ -35,7 +35,7 @@ enum {
 struct report {
         struct report_config config;
         atomic_uint_least64_t own[NUMBERS], other[NUMBERS]; /* other: what another process has told */
-        atomic_bool failed, untold;
+        atomic_bool failed, untold, leftovers;
         atomic_int failure_status;
         char failure[ERR_TEXT_MAX + ERR_HINT_MAX + 2];
         pthread_mutex_t lock; /* guards lacks and kept */
@@ -347,6 +347,11 @@ void report_mark_untold(struct report *r)
         atomic_store(&r->untold, true);
 }
 
+void report_mark_leftovers(struct report *r)
+{
+        atomic_store(&r->leftovers, true);
+}
+
 /* ---- two processes ---- */
 
 bool report_number_exists(uint64_t number)
@@ -389,6 +394,11 @@ void report_hear_end(struct report *r)
 bool report_is_partial(const struct report *r)
 {
         return get(r, PARTIAL) > 0;
+}
+
+bool report_has_leftovers(const struct report *r)
+{
+        return atomic_load(&r->leftovers);
 }
 
 bool report_has_failed(const struct report *r)

@@ -166,6 +166,9 @@ void report_mark_partial(struct report *r);
 /* All is done, but somebody who was to be told of it was not: a failure, if there is no worse. */
 void report_mark_untold(struct report *r);
 
+/* A temporary of ours is in `latest` and could not be removed: no snapshot is to have it. */
+void report_mark_leftovers(struct report *r);
+
 /*
  * A run in two processes, each with a report of its own: one tells the numbers of its report, the other hears them, and
  * from then on they are part of what it knows. They are the same for both, below REPORT_COUNTS an enum report_count.
@@ -189,6 +192,7 @@ void report_hear_end(struct report *r);
 
 /* Are files missing from this backup? */
 bool report_is_partial(const struct report *r);
+bool report_has_leftovers(const struct report *r);
 bool report_has_failed(const struct report *r);
 /* Was it wrong usage or configuration, so that nothing was touched? */
 bool report_is_refused(const struct report *r);

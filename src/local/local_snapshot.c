@@ -49,11 +49,13 @@ static int make_new(struct local *l)
 static int build(struct local *l, struct err *err)
 {
         _cleanup_(fd_closep) int fd = -1;
+        struct report *report = l->d.config->report;
         struct snapshot_config config = {
                 .from_fd = l->place.latest_fd,
                 .privileged = l->limits.privileged,
-                .without_temporaries = l->place.state.running && !l->d.config->options->backup,
-                .report = l->d.config->report,
+                .without_temporaries =
+                        (l->place.state.running && !l->d.config->options->backup) || report_has_leftovers(report),
+                .report = report,
                 .tick = progress_tick,
                 .tick_context = l->d.config->progress,
         };
@@ -72,7 +74,7 @@ static int build(struct local *l, struct err *err)
         progress_begin(l->d.config->progress, PROGRESS_SNAPSHOT, l->place.state.entries);
         r = snapshot_clone(&config, err);
         progress_end(l->d.config->progress);
-        report_lacks(l->d.config->report);
+        report_lacks(report);
         return r;
 }
 

@@ -12,7 +12,7 @@ struct snapshot_config {
         int from_fd;     /* `latest` */
         int to_fd;       /* an empty directory on the same filesystem */
         bool privileged; /* whatever mode a directory has, we may work in it; else its owner gets access meanwhile */
-        bool without_temporaries; /* of a transfer that was cut off */
+        bool without_temporaries; /* of a transfer that was cut off, or that could not remove them */
         struct report *report;
         void (*tick)(void *context); /* see base/crew.h */
         void *tick_context;

@@ -10,6 +10,7 @@
 #include "base/meta.h"
 #include "base/path.h"
 #include "base/report.h"
+#include "base/temporary.h"
 #include "transfer/limits.h"
 #include "transfer/put.h"
 #include "transfer/update.h"
@@ -48,6 +49,8 @@ int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
                 return discard_directory(v, n->name, 0, err);
         if (!config->dry_run)
                 r = put_removed(&v->to, n->name, err);
+        if (r < 0 && temporary_is(n->name))
+                report_mark_leftovers(config->report);
         if (r < 0)
                 return r;
         report_change(config->report, REPORT_VERB_DELETED, v->to.path, n->name, false, 0);
@@ -119,6 +122,8 @@ static int remove_emptied(struct visit *v, int parent, const char *name, struct 
 
         if (!v->update->config->dry_run)
                 r = parent < 0 ? parent : unlinkat(parent, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+        if (r < 0 && temporary_is(name))
+                report_mark_leftovers(v->update->config->report);
         /* Not empty: something in it could not be removed, and was told. */
         if (r == -ENOTEMPTY || r == -EEXIST)
                 return 0;

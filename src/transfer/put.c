@@ -30,14 +30,6 @@ static int find_node(struct staged *s, struct err *err)
         return s->fd < 0 ? staged_fail(s, -errno, "create", err) : 0;
 }
 
-/* Does EPERM tell of this directory (chattr(1)), and not of what the filesystem can hold? */
-static bool is_closed_to_all(const struct put_dir *p)
-{
-        struct entry now;
-
-        return entry_stat_fd(&now, p->fd) == 0 && now.takes_no_link;
-}
-
 static int create_node(struct staged *s, const struct entry *want, struct err *err)
 {
         struct put_dir *p = s->dir;
@@ -52,7 +44,7 @@ static int create_node(struct staged *s, const struct entry *want, struct err *e
         if (s->exists)
                 return find_node(s, err);
         r = -errno;
-        if ((r == -EPERM && !is_closed_to_all(p)) || r == -EOPNOTSUPP || r == -EINVAL) {
+        if ((r == -EPERM && !staged_is_closed(p)) || r == -EOPNOTSUPP || r == -EINVAL) {
                 bool is_device = S_ISCHR(want->mode) || S_ISBLK(want->mode);
 
                 report_lack(p->shared->report, lack,
@@ -81,12 +73,11 @@ int put_entry(struct put_dir *p, struct entry *want, const struct entry *have, b
               struct err *err)
 {
         struct staged s;
-        int r;
+        int r = staged_init(&s, p, want->name, have != NULL, err);
 
-        staged_init(&s, p, want->name, have != NULL);
-        if (entry_is_file(want))
+        if (r == 0 && entry_is_file(want))
                 r = put_file_content(&s, want, have, reuse, err);
-        else
+        else if (r == 0)
                 r = create_node(&s, want, err);
         if (r == 0)
                 r = staged_dress(&s, want, err);
@@ -138,13 +129,14 @@ static int link_home(struct staged *s, const struct links_home *home)
 int put_link(struct put_dir *p, const char *name, const struct links_home *home, bool name_is_taken, struct err *err)
 {
         struct staged s;
-        int r;
+        int r = staged_init(&s, p, name, name_is_taken, err);
 
-        staged_init(&s, p, name, name_is_taken);
+        if (r < 0)
+                return r;
         r = link_home(&s, home);
         if (r == -EMLINK)
                 return PUT_TOO_MANY_LINKS;
-        if ((r == -EPERM && !is_closed_to_all(p)) || r == -EOPNOTSUPP || r == -EXDEV || r == -EACCES) {
+        if ((r == -EPERM && !staged_is_closed(p)) || r == -EOPNOTSUPP || r == -EXDEV || r == -EACCES) {
                 report_lack(p->shared->report, REPORT_LACK_HARDLINK, false, p->path, name);
                 return PUT_LACKING;
         }

@@ -88,7 +88,9 @@ static int begin(struct receiver *r, struct err *err)
                 return code;
         if (code > 0 && entry_is_dir(&old))
                 return err_destination_at(err, -EISDIR, "replace", c->visit.to.path, c->want->name);
-        staged_init(&c->staged, &c->visit.to, c->want->name, code > 0);
+        code = staged_init(&c->staged, &c->visit.to, c->want->name, code > 0, err);
+        if (code < 0)
+                return code;
         if (c->is_delta)
                 receiver_delta_open(r, &c->visit, c->want, &c->basis);
         code = put_file_create(&c->staged, c->want, err);

@@ -24,11 +24,22 @@ const char *staged_name(const struct staged *s)
         return s->temporary[0] ? s->temporary : s->name;
 }
 
-void staged_init(struct staged *s, struct put_dir *p, const char *name, bool name_is_taken)
+bool staged_is_closed(const struct put_dir *p)
+{
+        struct entry now;
+
+        return entry_stat_fd(&now, p->fd) == 0 && now.takes_no_link;
+}
+
+int staged_init(struct staged *s, struct put_dir *p, const char *name, bool name_is_taken, struct err *err)
 {
         *s = (struct staged){ .dir = p, .name = name, .fd = -1 };
-        if (name_is_taken)
-                temporary_name(s->temporary);
+        if (!name_is_taken)
+                return 0;
+        if (staged_is_closed(p))
+                return staged_fail(s, -EPERM, "replace", err);
+        temporary_name(s->temporary);
+        return 0;
 }
 
 int staged_fail(const struct staged *s, int code, const char *operation, struct err *err)
@@ -36,11 +47,22 @@ int staged_fail(const struct staged *s, int code, const char *operation, struct 
         return err_destination_at(err, code, operation, s->dir->path, s->name);
 }
 
+static void tell_of_leftover(const struct staged *s, int code)
+{
+        struct report *report = s->dir->shared->report;
+        ERR_LOCAL(err);
+
+        err_item_at(&err, code, "delete", s->dir->path, staged_name(s));
+        report_item(report, &err);
+        report_mark_leftovers(report);
+}
+
 void staged_abandon(struct staged *s)
 {
         s->fd = fd_close(s->fd);
-        if (s->exists)
-                (void)unlinkat(s->dir->fd, staged_name(s), 0);
+        /* The directory was closed meanwhile; other failures have ended the run already. */
+        if (s->exists && unlinkat(s->dir->fd, staged_name(s), 0) < 0 && errno == EPERM)
+                tell_of_leftover(s, -EPERM);
         s->exists = false;
 }
 

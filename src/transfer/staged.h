@@ -26,7 +26,14 @@ struct staged {
         ino_t ino;                      /* set by staged_dress() */
 };
 
-void staged_init(struct staged *s, struct put_dir *p, const char *name, bool name_is_taken);
+/* Is this directory immutable or append-only (chattr(1))? Then EPERM says nothing of what the filesystem can hold. */
+bool staged_is_closed(const struct put_dir *p);
+
+/*
+ * Return 0, or a negative errno with @err filled: where nothing may be removed nothing can be replaced, and a temporary
+ * would stay.
+ */
+int staged_init(struct staged *s, struct put_dir *p, const char *name, bool name_is_taken, struct err *err);
 
 /* The name that it has until it is committed. */
 const char *staged_name(const struct staged *s);
@@ -37,7 +44,7 @@ int staged_dress(struct staged *s, const struct entry *want, struct err *err);
 /* Give it its name. Return 0 or a negative errno with @err filled. */
 int staged_commit(struct staged *s, struct err *err);
 
-/* It did not become whole: take it away again. */
+/* It did not become whole: take it away again. That it stays is told. */
 void staged_abandon(struct staged *s);
 
 /* Fill @err: @operation on the entry failed. Return @code. */

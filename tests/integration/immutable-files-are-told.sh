@@ -1,11 +1,15 @@
 #!/bin/bash
 # Immutable and append-only files and directories of the destination (chattr +i, +a) cannot be replaced: that is told for
-# each, leads to status 23, and the rest is done; only that is listed. The snapshot holds copies of files that take no
+# each, leads to status 23, and the rest is done; only that is listed. In an append-only directory no temporary is left,
+# and what of ours cannot be removed gets into no snapshot. The snapshot holds copies of files that take no
 # link. Snapshots with such files leave their names when they are removed, and are gone once the attribute is.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
 need rsync chattr
+# shellcheck source=tests/integration/faults.sh
+. "$here/faults.sh"
+need_tracing
 in_memory 300m
 
 make_fs disk ext4 100m
@@ -68,6 +72,72 @@ chattr +i "$parent/latest/group"
 expect_status 23 run_backup -b -s "$source" "$parent/latest"
 grep -q "^warning: .*hard links could not be kept" "$tmp/err" || fail "not told: $(cat "$tmp/err")"
 chattr -i "$parent/latest/group"
+frozen "$parent"
+
+# Only additions are possible. What an older run may have left there goes when that is.
+left=.rsync-system-backup.tmp-0123456789abcdef
+leftovers() {
+        find "$parent" -name '.rsync-system-backup.tmp-*'
+}
+mkdir "$source/open" "$source/becomes-file"
+echo 1 | tee "$source"/open/{,-}{file,gone,link,name} "$source/becomes-file/fixed" "$source/other" >"$source/open/kept"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+frozen "$parent"
+echo changed | tee "$source"/open/{,-}file >"$source/open/new"
+rm "$source"/open/{,-}{gone,link}
+ln -s target "$source/open/link"
+ln -s target "$source/open/-link"
+ln -f "$source/other" "$source/open/name"
+ln -f "$source/other" "$source/open/-name"
+echo cut >"$parent/latest/open/$left"
+chattr +a "$parent/latest/open"
+for _ in 1 2; do
+        expect_status 23 run_backup -b -s "$source" "$parent/latest"
+        for name in {,-}{file,gone,link,name} "$left"; do
+                [ "$(grep -c "^warning: .*'open/$name'" "$tmp/err")" = 1 ] || fail "not told once: $name: $(cat "$tmp/err")"
+        done
+        ! grep -q 'could not be kept' "$tmp/err" || fail "it is the filesystem that is blamed: $(cat "$tmp/err")"
+        cmp "$source/open/new" "$parent/latest/open/new"
+        leftovers | diff - <(echo "$parent/latest/open/$left") || fail "more temporaries, or in a snapshot"
+        frozen "$parent"
+done
+chattr -a "$parent/latest/open"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+same "$source" "$parent/latest"
+! leftovers | grep . || fail "it was not swept"
+
+# The directory is closed when the temporary is there.
+ln -sfn elsewhere "$source/open/link"
+stop_at "$parent/latest/open" symlinkat 1 -b -s "$source" "$parent/latest"
+chattr +a "$parent/latest/open"
+go_on 23
+settle
+left=$(leftovers)
+[ "${left%/*}" = "$parent/latest/open" ] || fail "not one temporary: $left"
+for name in link "${left##*/}"; do
+        grep -q "^warning: .*'open/$name'" "$tmp/err" || fail "not told: $name: $(cat "$tmp/err")"
+done
+chattr -a "$parent/latest/open"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+same "$source" "$parent/latest"
+! leftovers | grep . || fail "it was not swept"
+frozen "$parent"
+
+# A directory made way for a file, but not all that was in it.
+rm -r "$source/becomes-file"
+echo file >"$source/becomes-file"
+chattr +i "$parent/latest/becomes-file/fixed"
+expect_status 23 run_backup -b -s "$source" "$parent/latest"
+grep -q "^warning: .*'becomes-file/fixed'" "$tmp/err" || fail "not told: $(cat "$tmp/err")"
+left=$(leftovers)
+[ "${left%/*}" = "$parent/latest" ] || fail "not one temporary directory: $left"
+expect_status 23 run_backup -b -s "$source" "$parent/latest"
+leftovers | diff - <(echo "$left") || fail "it is in a snapshot"
+cmp "$source/becomes-file" "$parent/$(snapshots "$parent" | tail -n 1)/becomes-file"
+chattr -i "$left/fixed"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+same "$source" "$parent/$(snapshots "$parent" | tail -n 1)"
+! leftovers | grep . || fail "it was not swept"
 frozen "$parent"
 
 # Removal.
