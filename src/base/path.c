@@ -7,7 +7,10 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+
+enum { LINKS_MAX = 40 }; /* as many as the kernel follows */
 
 /* Bytes of the valid UTF-8 sequence at @text that is safe to show, 0 if there is none. RFC 3629. */
 static size_t utf8_length(const unsigned char *text)
@@ -177,16 +180,48 @@ char *path_parent(const char *path)
         return strndup(path, (size_t)(slash - path));
 }
 
-char *path_resolve(const char *path)
+/* Where the symlink @path leads, which is in @directory; NULL when it is none. malloc'd. */
+static char *read_link(const char *path, const char *directory)
 {
-        _cleanup_(freep) char *above = NULL, *resolved = NULL;
+        char target[PATH_MAX];
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+        if (n <= 0)
+                return NULL;
+        target[n] = '\0';
+        return target[0] == '/' ? strdup(target) : path_join(directory, target);
+}
+
+/* @links: how many symlinks to nothing may still be followed. */
+static char *resolve(const char *path, unsigned *links)
+{
+        _cleanup_(freep) char *above = NULL, *resolved = NULL, *whole = NULL, *target = NULL;
         char *real = realpath(path, NULL);
 
         if (real || str_equal(path, "/"))
                 return real ? real : strdup(path);
         above = path_parent(path);
-        resolved = above ? path_resolve(above) : NULL;
-        return resolved ? path_join(resolved, path_base(path)) : NULL;
+        resolved = above ? resolve(above, links) : NULL;
+        whole = resolved ? path_join(resolved, path_base(path)) : NULL;
+        target = whole && *links > 0 ? read_link(whole, resolved) : NULL;
+        if (!target)
+                return TAKE(whole);
+        --*links;
+        return resolve(target, links);
+}
+
+char *path_resolve(const char *path)
+{
+        unsigned links = 0;
+
+        return resolve(path, &links);
+}
+
+char *path_resolve_missing(const char *path)
+{
+        unsigned links = LINKS_MAX;
+
+        return resolve(path, &links);
 }
 
 const char *path_below(const char *path, const char *above)

@@ -33,5 +33,8 @@ char *path_parent(const char *path);
 /* A plain absolute path with its symlinks resolved, as far as it exists; what is missing of it is kept. malloc'd. */
 char *path_resolve(const char *path);
 
+/* The same, also where a symlink leads to something that is missing: to a disk that is not mounted now. */
+char *path_resolve_missing(const char *path);
+
 /* The rest of @path below the directory @above, "" when it is that itself; NULL when it is not below. Both plain. */
 const char *path_below(const char *path, const char *above);

@@ -237,7 +237,7 @@ static bool is_worth_remembering(const struct outcome *o)
 int publish_key(const struct options *o, char **ret, struct err *err)
 {
         _cleanup_(freep) char *resolved =
-                o->destination.kind == LOCATION_LOCAL ? path_resolve(o->destination.path) : NULL;
+                o->destination.kind == LOCATION_LOCAL ? path_resolve_missing(o->destination.path) : NULL;
         char shown[SHOWN_MAX];
 
         if (resolved)

@@ -1,12 +1,23 @@
-/* As --list looks at a destination, but nothing is opened for it. */
+/*
+ * As --list looks at a destination, but nothing is opened for it. When nothing is seen, is that because the disk is not
+ * there? By what the job says of it, by fstab(5), and by the disks on which this machine has seen the destination.
+ */
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
 #include "base/report.h"
 #include "destination.h"
 #include "options/options.h"
 #include "progress.h"
 #include "status/status.h"
+#include "storage/cryptdisk.h"
+#include "storage/fstab.h"
+#include "storage/identity.h"
 
+#include <errno.h>
 #include <stdio.h>
+
+enum { SHOWN_MAX = 300 };
 
 static int list(const struct destination_config *config, struct destination_snapshots *ret, struct err *err)
 {
@@ -66,6 +77,70 @@ static void conclude(struct status *s)
         s->is_concluded = true;
 }
 
+/* Why nothing is seen: each of these is true with @text filled. */
+static bool is_locked(const char *name, char text[ERR_TEXT_MAX])
+{
+        if (!name || cryptdisk_is_unlocked(name))
+                return false;
+        snprintf(text, ERR_TEXT_MAX, "the disk is not there, or not unlocked ('%s')", name);
+        return true;
+}
+
+static bool is_unmounted(const char *point, const char *parent, char text[ERR_TEXT_MAX])
+{
+        _cleanup_(freep) char *awaited = NULL;
+        char shown[SHOWN_MAX];
+        ERR_LOCAL(err);
+        bool is_away = point && fstab_is_mounted(point, &err) == 0;
+
+        err_drop(&err, "then it is not told");
+        if (!is_away && !fstab_is_awaited(parent, &awaited))
+                return false;
+        path_show(NULL, is_away ? point : awaited, shown, sizeof(shown));
+        snprintf(text, ERR_TEXT_MAX, "the disk is not there, or not mounted at '%s'", shown);
+        return true;
+}
+
+/* The filesystem on which @path is, or would be made; "" when it does not tell. */
+static void find_filesystem(const char *path, char ret[IDENTITY_SIZE])
+{
+        _cleanup_(freep) char *above = strdup(path);
+        _cleanup_(fd_closep) int fd = above ? fd_open_directory(above) : -ENOMEM;
+
+        while (fd == -ENOENT) {
+                char *next = path_parent(above);
+
+                free(above);
+                above = next;
+                fd = above ? fd_open_directory(above) : -ENOMEM;
+        }
+        ret[0] = '\0';
+        if (fd >= 0)
+                identity_filesystem(fd, ret);
+        if (!ret[0])
+                snprintf(ret, IDENTITY_SIZE, "%s", IDENTITY_NO_UUID);
+}
+
+static bool is_elsewhere(const char *parent, char text[ERR_TEXT_MAX])
+{
+        char filesystem[IDENTITY_SIZE];
+
+        find_filesystem(parent, filesystem);
+        if (identity_recall(parent, filesystem) != IDENTITY_ANOTHER)
+                return false;
+        snprintf(text, ERR_TEXT_MAX, "the disk is not there");
+        return true;
+}
+
+static bool is_away(const struct options *o, char text[ERR_TEXT_MAX])
+{
+        _cleanup_(freep) char *path = path_resolve_missing(o->destination.path);
+        _cleanup_(freep) char *parent = path ? path_parent(path) : NULL;
+
+        return is_locked(o->crypto, text) ||
+               (parent && (is_unmounted(o->mount, parent, text) || is_elsewhere(parent, text)));
+}
+
 void status_look(struct status *s, struct report *report)
 {
         ERR_LOCAL(err);
@@ -81,6 +156,7 @@ void status_look(struct status *s, struct report *report)
                 conclude(s);
                 return;
         }
-        snprintf(s->unseen, sizeof(s->unseen), "%s", r < 0 ? err.text : "none can be seen now");
+        if (!is_away(s->options, s->unseen))
+                snprintf(s->unseen, sizeof(s->unseen), "%s", r < 0 ? err.text : "none can be seen now");
         err_drop(&err, "it is told");
 }

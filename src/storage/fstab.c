@@ -461,6 +461,37 @@ int fstab_is_mounted(const char *point, struct err *err)
         return mounted_find(&m, point, err);
 }
 
+/* The root is always mounted. */
+static bool is_above(struct libmnt_fs *fs, const char *path)
+{
+        const char *target = mnt_fs_get_target(fs);
+
+        return target && target[0] == '/' && target[1] != '\0' && !mnt_fs_is_swaparea(fs) && path_below(path, target);
+}
+
+bool fstab_is_awaited(const char *path, char **ret_point)
+{
+        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        const char *nearest = NULL;
+        struct libmnt_fs *fs;
+        ERR_LOCAL(err);
+
+        if (iter && table_read(&table, &err) == 0) {
+                while (mnt_table_next_fs(table.entries, iter, &fs) == 0) {
+                        if (is_above(fs, path) && (!nearest || strlen(mnt_fs_get_target(fs)) > strlen(nearest)))
+                                nearest = mnt_fs_get_target(fs);
+                }
+        }
+        mnt_free_iter(iter);
+        if (err.kind == ERR_NONE && nearest && fstab_is_mounted(nearest, &err) == 0)
+                *ret_point = strdup(nearest);
+        else
+                nearest = NULL;
+        err_drop(&err, "it is not told");
+        return nearest && *ret_point;
+}
+
 int fstab_instance(const char *point, char ret[FSTAB_INSTANCE_SIZE])
 {
         _cleanup_(mount_deinit) struct mount m = { .line = NULL };

@@ -51,6 +51,12 @@ int fstab_mount(const char *point, bool read_only, struct err *err);
 /* Is something mounted on exactly @point? Return 1, 0 (also when it does not exist), or a negative errno with @err. */
 int fstab_is_mounted(const char *point, struct err *err);
 
+/*
+ * Is there an entry for a directory above @path, or for itself, on which nothing is mounted? Return true with *ret_point
+ * set, malloc'd, to the nearest one. False also when that cannot be told.
+ */
+bool fstab_is_awaited(const char *path, char **ret_point);
+
 /* What is mounted on @point now, the uppermost. Return 0, -ENOENT when nothing is, or another negative errno. */
 int fstab_instance(const char *point, char ret[FSTAB_INSTANCE_SIZE]);
 

@@ -139,6 +139,43 @@ START_TEST(symlinks_are_resolved_as_far_as_the_path_exists)
 }
 END_TEST
 
+START_TEST(symlinks_to_nothing_lead_where_it_would_be)
+{
+        char top[] = "/tmp/rsync-system-backup-unit-XXXXXX", path[96], expected[96];
+        _cleanup_(freep) char *kept = NULL, *led = NULL, *absolute = NULL, *round = NULL;
+
+        ck_assert_ptr_nonnull(mkdtemp(top));
+        snprintf(path, sizeof(path), "%s/first", top);
+        ck_assert_int_eq(symlink("second/a", path), 0);
+        snprintf(path, sizeof(path), "%s/second", top);
+        ck_assert_int_eq(symlink("missing/b", path), 0);
+        snprintf(path, sizeof(path), "%s/away", top);
+        ck_assert_int_eq(symlink("/no-such-1/a", path), 0);
+        snprintf(path, sizeof(path), "%s/round", top);
+        ck_assert_int_eq(symlink("round/round", path), 0);
+
+        snprintf(path, sizeof(path), "%s/first/c", top);
+        kept = path_resolve(path);
+        ck_assert_str_eq(kept, path);
+        led = path_resolve_missing(path);
+        snprintf(expected, sizeof(expected), "%s/missing/b/a/c", top);
+        ck_assert_str_eq(led, expected);
+        snprintf(path, sizeof(path), "%s/away/b", top);
+        absolute = path_resolve_missing(path);
+        ck_assert_str_eq(absolute, "/no-such-1/a/b");
+        snprintf(path, sizeof(path), "%s/round", top);
+        round = path_resolve_missing(path);
+        ck_assert_ptr_nonnull(round);
+        for (size_t i = 0; i < 4; i++) {
+                static const char *const names[] = { "first", "second", "away", "round" };
+
+                snprintf(path, sizeof(path), "%s/%s", top, names[i]);
+                ck_assert_int_eq(unlink(path), 0);
+        }
+        ck_assert_int_eq(rmdir(top), 0);
+}
+END_TEST
+
 START_TEST(errors_keep_the_reason_of_a_long_path)
 {
         static char path[8000];
@@ -255,6 +292,7 @@ int main(void)
         tcase_add_test(cases, paths_are_made_plain);
         tcase_add_test(cases, what_is_below_a_directory_is_told_by_components);
         tcase_add_test(cases, symlinks_are_resolved_as_far_as_the_path_exists);
+        tcase_add_test(cases, symlinks_to_nothing_lead_where_it_would_be);
         tcase_add_test(cases, errors_keep_the_reason_of_a_long_path);
         tcase_add_test(cases, ini_values_come_with_their_lines);
         tcase_add_test(cases, ini_errors_name_file_and_line);
