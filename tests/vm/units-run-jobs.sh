@@ -18,7 +18,7 @@ need rsync setfattr systemd-sysusers ip
 built=$1 shipped=$2
 units=/etc/systemd/system
 jobs=/etc/rsync-system-backup
-unset STATE_DIRECTORY XDG_RUNTIME_DIR
+unset STATE_DIRECTORY XDG_RUNTIME_DIR DBUS_SYSTEM_BUS_ADDRESS DBUS_SESSION_BUS_ADDRESS
 export HOME=/root
 
 step() {
@@ -48,7 +48,7 @@ ends_with() {
         local state=inactive
 
         [ "$1" = 0 ] || state=failed
-        systemctl start --wait "$unit" >"$tmp/out" 2>&1 || [ "$1" != 0 ] || fail "it fails: $(journal)"
+        systemctl start --wait "$unit" >"$tmp/out" 2>&1 || [ "$1" != 0 ] || fail "it fails: $(cat "$tmp/out"); $(journal)"
         [ "$(property ExecMainStatus)" = "$1" ] || fail "the status is not $1: $(journal)"
         [ "$(property ActiveState)" = $state ] || fail "after status $1 it is not $state: $(systemctl show "$unit")"
 }
