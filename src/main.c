@@ -91,6 +91,7 @@
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
  *        keyfile, passphrase, ask   its key: files, credentials, the terminal, password agents
  *        device, fstab, mounted, beneath, holders   finding, mounting, unmounting; what it is on; who keeps it busy
+ *        allocation               what btrfs has left for data, and for metadata
  *      system/              the machine around it
  *        service                  what the service manager is told
  *        conditions, power, metered   is this the time for it?

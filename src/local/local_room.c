@@ -6,7 +6,9 @@
 #include "base/report.h"
 #include "options/options.h"
 #include "progress.h"
+#include "storage/allocation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 
@@ -107,10 +109,27 @@ static size_t count_snapshots(struct local *l)
         return count;
 }
 
+/* How much of data is missing says nothing where it is metadata. */
+static bool describe_metadata(const struct local *l, char *out, size_t size)
+{
+        struct allocation left;
+        char number[PROGRESS_TEXT_SIZE];
+
+        if (!allocation_find(local_place_fd(&l->place), &left) || !allocation_lacks_metadata(&left))
+                return false;
+        snprintf(
+                out, size,
+                "btrfs has no room left for metadata, but %s for data ('btrfs balance start -dusage=50' evens that out "
+                "once something is removed)",
+                progress_bytes(left.data, number));
+        return true;
+}
+
 void local_explain_full(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
-        char available[PROGRESS_TEXT_SIZE], others[PROGRESS_TEXT_SIZE], needed[96] = "", held[128] = "";
+        char available[192], number[PROGRESS_TEXT_SIZE], needed[96] = "", held[128] = "";
+        bool of_metadata = err->code == -ENOSPC && describe_metadata(l, available, sizeof(available));
         struct local_need need = l->need;
         size_t snapshots = count_snapshots(l);
         struct room room;
@@ -119,14 +138,16 @@ void local_explain_full(struct destination *d, struct err *err)
                 return;
         if (d->config->options->backup && !d->config->source_is_remote)
                 need = find_need(l);
+        if (!of_metadata)
+                snprintf(available, sizeof(available), "%s free", progress_bytes(room.free_bytes, number));
         if (need.is_known) {
-                describe_need(&room, &need, needed, sizeof(needed));
+                if (!of_metadata)
+                        describe_need(&room, &need, needed, sizeof(needed));
                 if (snapshots > 0 && room.used_bytes > need.latest_bytes)
                         snprintf(held, sizeof(held), "%zu %s and what else is there hold %s; ", snapshots,
                                  snapshots == 1 ? "snapshot" : "snapshots",
-                                 progress_bytes(room.used_bytes - need.latest_bytes, others));
+                                 progress_bytes(room.used_bytes - need.latest_bytes, number));
         }
-        err_hint(err,
-                 "%s free, %s%sremove snapshots, exclude something, or use a larger disk; what was transferred stays",
-                 progress_bytes(room.free_bytes, available), needed, held);
+        err_hint(err, "%s, %s%sremove snapshots, exclude something, or use a larger disk; what was transferred stays",
+                 available, needed, held);
 }
