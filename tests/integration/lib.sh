@@ -15,6 +15,9 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 judge=$here/judge
 export PYTHONDONTWRITEBYTECODE=1
 umask 022
+# Messages and numbers are compared as they are here. Whoever knows names may take long to say that he does not know one.
+export LC_ALL=C.UTF-8 RES_OPTIONS='timeout:1 attempts:1'
+unset LANGUAGE
 # The system's own where there is one: another user may not be allowed to enter the home that holds ours.
 PYTHON=/usr/bin/python3
 [ -x "$PYTHON" ] || PYTHON=$(command -v python3)
@@ -146,6 +149,45 @@ expect_status() {
         [ "$status" = "$wanted" ] && return
         cat "$tmp/out" "$tmp/err" >&2
         fail "exit status $status instead of $wanted: $*"
+}
+
+# lasts hour|year SECONDS: it does so from now on, and all that ends with it; where this one does not, the next one is waited
+# for. Before what would see another one begin: snapshots that belong to a period, a dry run and the run that follows.
+lasts() {
+        local now=$EPOCHSECONDS ends
+
+        case $1 in
+        hour) ends=$((3600 - 10#$(date -d "@$now" +%M) * 60 - 10#$(date -d "@$now" +%S))) ;;
+        year) ends=$(($(date -d "$(date -d "@$now" +%Y)-12-31 23:59:59" +%s) + 1 - now)) ;;
+        esac
+        [ "$ends" -ge "$2" ] || sleep "$ends"
+}
+
+# close_port: $closed_port is one at which nobody listens, and which nobody gets as long as this test runs.
+close_port() {
+        setpriv --pdeathsig KILL "$PYTHON" - >"$tmp/closed-port" <<'END' &
+import signal, socket
+try:
+    s = socket.socket(socket.AF_INET6)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", 0))
+except OSError:
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+signal.pause()
+END
+        until [ -s "$tmp/closed-port" ]; do
+                kill -0 $! || fail "no port could be held"
+                sleep 0.02
+        done
+        # shellcheck disable=SC2034 # for who called it
+        closed_port=$(cat "$tmp/closed-port")
+}
+
+# name_newest PARENT NAME: the newest snapshot gets that name; its date is to be older than that of all others.
+name_newest() {
+        mv "$1/$(snapshots "$1" | tail -n 1)" "$1/$2"
 }
 
 # as_user COMMAND...: as an ordinary user; as ourselves where we are one.
