@@ -10,6 +10,7 @@ in_memory 200m
 . "$here/faults.sh"
 need_tracing
 
+lasts year 200
 start_rsyncd one
 add_module m 'munge symlinks = no'
 mkdir -p "$modules/m/laptop"
@@ -21,7 +22,7 @@ mkdir "$source"
 # Times of the same second are the same to rsync, and what it makes has that of now at first.
 back_up() {
         sleep 1.1
-        run_backup "$@" -b -s -r --hourly=2 "$source" "$url/latest"
+        run_backup "$@" -b -s -r --yearly=2 "$source" "$url/latest"
 }
 
 # is_exact NAME: a snapshot is `latest`, whose files it shares.
@@ -49,7 +50,7 @@ reads() {
         grep -c getdents64 "$tmp/trace"
 }
 sleep 1.1
-all=$(reads -b -s -r --hourly=2)
+all=$(reads -b -s -r --yearly=2)
 transfer=$(reads -b)
 [ "$all" = "$transfer" ] || fail "the source was read for the snapshot: $all times instead of $transfer"
 second=$(snapshots "$dir" | tail -n 1)
@@ -84,7 +85,7 @@ frozen "$dir" --gone-ok
 # A local reader goes by the marks.
 mkdir "$dir/2003-01-01 00:00:00"
 touch "$marks/2001-01-02 00:00:00" "$marks/2001-01-03 00:00:00.incomplete" "$marks/2001-01-04 00:00:00.begun"
-expect_status 0 run_backup -v -r --hourly=1 "$dir/latest"
+expect_status 0 run_backup -v -r --yearly=1 "$dir/latest"
 [ "$(cd "$marks" && echo 2001*)" = '2001-01-04 00:00:00.begun' ] || fail "other marks are left: $(ls "$marks")"
 rm "$marks/2001-01-04 00:00:00.begun"
 [ -d "$dir/2003-01-01 00:00:00" ] || fail "what is not marked was removed"
@@ -103,14 +104,14 @@ connections back_up
 [ "$(snapshots "$dir" | wc -l)" = 2 ] || fail "there are: $(snapshots "$dir")"
 connections back_up
 [ "$connected" = 11 ] || fail "$connected connections for a backup with a snapshot and one to remove"
-connections run_backup -r --hourly=1 --prefer-recent "$source" "$url/latest"
+connections run_backup -r --yearly=1 --prefer-recent "$source" "$url/latest"
 [ "$connected" = 6 ] || fail "$connected connections to remove one snapshot"
 
 # Nothing can be read in full: the snapshot says so.
 expect_status 0 back_up
 chmod 0 "$source/changed"
 chmod 711 "$tmp"
-expect_status 23 setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/ "$RSB_PROGRAM" --disable-notifications --no-sudo -b -s -r --hourly=9 \
+expect_status 23 setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/ "$RSB_PROGRAM" --disable-notifications --no-sudo -b -s -r --yearly=9 \
         "$source" "$url/latest"
 last=$(snapshots "$dir" | tail -n 1)
 [ -f "$marks/$last.incomplete" ] || fail "an incomplete snapshot is not marked: $(ls "$marks")"
@@ -128,7 +129,7 @@ for delay in 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
         # Not metadata alone, which rsync changes in what snapshots share.
         echo "$delay" >>"$source/changed"
         touch "$source/new-$delay"
-        "$RSB" --disable-notifications -b -s -r --hourly=2 "$source" "$url/latest" >"$tmp/out" 2>&1 &
+        "$RSB" --disable-notifications -b -s -r --yearly=2 "$source" "$url/latest" >"$tmp/out" 2>&1 &
         pid=$!
         sleep "$delay"
         kill -9 $pid 2>/dev/null || true
@@ -142,13 +143,26 @@ same "$dir/latest" "$dir/$(snapshots "$dir" | tail -n 1)"
 [ "$(ls "$marks")" = "$(snapshots "$dir")" ] || fail "the marks are: $(ls "$marks")"
 
 # Another run at the same time; another destination beside this one.
-"$RSB" --disable-notifications --bwlimit=1K -b -s -r --hourly=2 "$source" "$url/latest" >"$tmp/first.out" 2>&1 &
+head -c 50K /dev/urandom >"$source/slow"
+# arrives: something of that does.
+arrives() {
+        compgen -G "$dir/latest/.slow.*" >/dev/null
+}
+"$RSB" --disable-notifications --bwlimit=1K -b -s -r --yearly=2 "$source" "$url/latest" >"$tmp/first.out" 2>&1 &
 pid=$!
-sleep 0.5
-expect_status 1 run_backup -b -s -r --hourly=2 "$source" "$url/latest"
+until arrives; do
+        kill -0 $pid || fail "it is over already: $(cat "$tmp/first.out")"
+        sleep 0.05
+done
+expect_status 1 run_backup -b -s -r --yearly=2 "$source" "$url/latest"
 says "another run"
 kill "$pid"
 wait "$pid" || true
+for _ in $(seq 600); do
+        arrives || break
+        sleep 0.05
+done
+rm "$source/slow"
 expect_status 1 run_backup -b -s -r "$source" "$url/other"
 says "of another one, 'latest'"
 # The directory above `latest`, one that is no destination, and what is no plain path.
@@ -185,7 +199,7 @@ mkdir "$tmp/small/ballast"
 expect_status 1 to_small -b -s
 says 'No space left on device'
 [ "$(grep -c '^warning: ' "$tmp/err")" = 0 ] || fail "it is told again and again: $(cat "$tmp/err")"
-expect_status 0 to_small -b -s -r --hourly=1 --prefer-recent
+expect_status 0 to_small -b -s -r --yearly=1 --prefer-recent
 says 'removing first what the rotation scheme does not preserve'
 [ ! -d "$modules/small/laptop/$oldest" ] || fail "the oldest one is still there"
 same "$tmp/files" "$modules/small/laptop/latest"

@@ -29,6 +29,7 @@ source=$tmp/disk/source parent=$tmp/disk/parent
 compare() {
         local before
 
+        lasts hour 60
         before=$(facts "$source" "$parent" "$STATE_DIRECTORY" "$HOME")
         expect_status 0 run_backup -n "$@" "$source" "$parent/latest"
         diff <(echo "$before") <(facts "$source" "$parent" "$STATE_DIRECTORY" "$HOME") ||

@@ -9,6 +9,7 @@ need_program
 need rsync
 need_tracing
 in_memory 200m
+lasts year 200
 
 source=$tmp/source parent=$tmp/parent own=$tmp/parent/.rsync-system-backup
 mkdir -m 700 "$source" "$parent"

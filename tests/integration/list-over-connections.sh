@@ -18,10 +18,10 @@ mkdir -m 700 "$parent" outside
 echo 1 >source/file
 head -c 100000 /dev/urandom >source/large
 expect_status 0 far_backup -b -s source "$parent/latest"
-mv "$(ls -d "$parent/$(date +%Y)"-*)" "$parent/2001-02-01"
+name_newest "$parent" 2001-02-01
 head -c 100000 /dev/urandom >source/large
 expect_status 0 far_backup -b -s source "$parent/latest"
-mv "$(ls -d "$parent/$(date +%Y)"-*)" "$parent/2001-02-02"
+name_newest "$parent" 2001-02-02
 facts() {
         find "$tmp/srv" "$tmp/far-state" "$tmp/far-run" "$tmp/far-home" outside -printf '%P %i %n %m %U %s %T@ %C@\n' | sort
 }

@@ -29,7 +29,7 @@ echo end >>"$source/few/holes"
 # back_up DAY: a backup, whose snapshot gets a date of its own.
 back_up() {
         expect_status 0 run_backup -b -s "$source" "$parent/latest"
-        mv "$(ls -d "$parent/$(date +%Y)"-*)" "$parent/2001-02-0$1"
+        name_newest "$parent" "2001-02-0$1"
 }
 back_up 1
 # Content, metadata alone (which copies share their blocks for, where that can be), names, links, a deep directory.

@@ -12,12 +12,13 @@ parent=$tmp/parent
 
 # history: a new parent with a snapshot a day for 40 days, the last one today at noon... yesterday, to be in the past.
 history() {
-        local day
+        local day today
 
         rm -rf "$parent"
         mkdir -m 700 "$parent"
+        today=$(date +%F)
         for day in $(seq 40); do
-                mkdir "$parent/$(date -d "$day days ago" '+%Y-%m-%d 12:00:00')"
+                mkdir "$parent/$(date -d "$today 12:00 $day days ago" '+%Y-%m-%d 12:00:00')"
         done
 }
 count() {
@@ -67,8 +68,7 @@ excluded=$(
         history
         snapshots "$parent" | grep -c -e '-0[12] 12'
 )
-recent=$(snapshots "$parent" | tail -n 2 | grep -c -e '-0[12] 12' || true)
-rotated $((2 + excluded - recent))
+rotated $((2 + excluded)) # they take no part, also where they are the newest
 rules "[${far% }$parent]" "daily = 2" "removal-command = rmdir"
 history
 expect_status 0 run_backup -r "$parent/latest"
@@ -92,7 +92,7 @@ mkdir 2001-01-01 '2001-01-02 10:11' 2001-01-03_10-11-12 20010104 2001-01-05T10:1
 mkdir 2001-01-06x 'a2001-01-06' 2001-13-01 2001-02-30 '2001-01-07 25:00' other '2001-01-08 10:11:12.part' latest
 touch 2001-01-09 '2001-01-10 10:00:00'
 ln -s other 2001-01-11
-future=$(date -d '1 year' '+%Y-%m-%d %H:%M:%S')
+future=$(date -d 'today 12:00 1 year' '+%Y-%m-%d %H:%M:%S')
 mkdir "$future"
 before=$(find . -mindepth 1 -maxdepth 1 | sort)
 expect_status 0 run_backup -r -v --yearly=1 latest

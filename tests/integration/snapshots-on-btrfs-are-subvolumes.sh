@@ -8,6 +8,7 @@ need_root "$@"
 need_program
 need btrfs rsync setfacl setfattr strace
 in_memory 600m
+lasts year 200
 
 # disk NAME SIZE: a btrfs that keeps little for itself.
 disk() {

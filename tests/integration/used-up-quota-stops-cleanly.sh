@@ -7,6 +7,7 @@ need_root "$@"
 need_program
 need rsync btrfs
 in_memory 300m
+lasts year 200
 
 levels=${1:-4}
 make_fs disk btrfs 200m
