@@ -78,7 +78,7 @@ says 'far: the server has been silent for 1 seconds'
 
 # The other way round: a client of another version, or something that is no client, on the agent's input.
 agent_gets() {
-        expect_status "$1" sh -c "printf '$2' | timeout 20 $agent --server"
+        expect_status "$1" sh -c "printf '$2' | timeout 60 $agent --server"
         says "$3"
 }
 agent_gets 1 'GET / HTTP/1.0\r\n\r\n' 'the other side is no rsync-system-backup'
@@ -113,7 +113,8 @@ for name in "far as $user" "$user@far"; do
 done
 
 # Nobody listens where it is sought.
-config 'Host far' 'HostName 127.0.0.1' "Port $(free_port)"
+close_port
+config 'Host far' 'HostName 127.0.0.1' "Port $closed_port"
 for name in far "$user@far"; do
         expect_status 1 run_backup "${options[@]}" source "$name:$to"
         says "error: $name: cannot connect to 127.0.0.1 port"

@@ -108,7 +108,7 @@ push 0 "$at/no-compress"
 
 echo "-- all connections in use: tried again"
 add_module narrow 'max connections = 1'
-"$RSB_RSYNC_PROBE" -k 2 daemon 127.0.0.1 "$port" narrow >"$tmp/held" 2>&1 &
+"$RSB_RSYNC_PROBE" -k 600 daemon 127.0.0.1 "$port" narrow >"$tmp/held" 2>&1 &
 holder=$!
 while [ ! -s "$tmp/held" ]; do
         kill -0 $holder || fail "$(cat "$tmp/held")"
@@ -116,10 +116,16 @@ while [ ! -s "$tmp/held" ]; do
 done
 push 1 "$at/narrow"
 says_once 'max connections (1) reached'
-expect_status 0 run_backup --retries=5 source "$at/narrow"
-says 'trying again'
-[ -f "$modules/narrow/file" ] || fail "nothing has arrived"
+run_backup --retries=9 source "$at/narrow" >"$tmp/out" 2>"$tmp/err" &
+waiting=$!
+while ! grep -q 'trying again' "$tmp/err"; do
+        kill -0 $waiting || fail "it does not try again: $(cat "$tmp/err")"
+        sleep 0.05
+done
+kill $holder
 wait $holder || true
+wait $waiting || fail "it was tried in vain: $(cat "$tmp/err")"
+[ -f "$modules/narrow/file" ] || fail "nothing has arrived"
 
 echo "-- hosts"
 add_module closed 'hosts deny = *'
@@ -128,8 +134,8 @@ says_once 'access denied to closed'
 says 'hosts allow'
 
 echo "-- nobody listens there"
-free=$(rsyncd_port)
-push 1 "rsync://127.0.0.1:$free/x"
+close_port
+push 1 "rsync://127.0.0.1:$closed_port/x"
 says_once 'Connection refused'
 push 1 "rsync://no-such-host.invalid/x"
 says_once "cannot find the address of 'no-such-host.invalid'"
@@ -147,10 +153,14 @@ c.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
 c.recv(100)
 c.close()
 PY
-while [ ! -s "$tmp/other.port" ]; do sleep 0.05; done
+other=$!
+while [ ! -s "$tmp/other.port" ]; do
+        kill -0 $other || fail "nothing listens"
+        sleep 0.05
+done
 push 1 "rsync://127.0.0.1:$(cat "$tmp/other.port")/x"
 says '127.0.0.1::x: '
-wait $!
+wait $other
 
 echo "-- no directory there"
 add_module gone

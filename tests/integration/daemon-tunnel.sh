@@ -91,7 +91,8 @@ says 'prohibited'
 
 echo "-- nobody listens there"
 tunnel=$main
-push 1 "rsync://127.0.0.1:$(rsyncd_port)/ours"
+close_port
+push 1 "rsync://127.0.0.1:$closed_port/ours"
 says 'refused'
 
 echo "-- an account that is not let in"
@@ -113,26 +114,30 @@ sessions() {
         echo "${first//,/ }" "$(pgrep -d ' ' -P "$first" || true)"
 }
 
-# While it goes slowly, the session is killed a moment after it has begun, twice.
+# arrives: something of the large file does.
+arrives() {
+        compgen -G "$ours/dir/.large.*" >/dev/null
+}
+
+# While it goes slowly, the session is killed when something arrives, twice.
 cut_twice() {
         local pid i
 
-        while [ -n "$(sessions)" ]; do
+        while [ -n "$(sessions)" ] || arrives; do
                 sleep 0.02
         done
         run_backup --tunnel="$main" --bwlimit=500k "$@" source "$at" >"$tmp/out" 2>"$tmp/err" </dev/null &
         waiting=$!
         for i in 1 2; do
-                until [ -n "$(sessions)" ]; do
+                until arrives; do
                         kill -0 $waiting || break 2
                         sleep 0.02
                 done
-                sleep 0.7
                 pid=$(sessions)
                 # shellcheck disable=SC2086
                 kill -KILL $pid 2>/dev/null || true
                 # shellcheck disable=SC2086
-                while kill -0 $pid; do
+                while kill -0 $pid || arrives; do
                         sleep 0.02
                 done 2>/dev/null
         done
@@ -154,11 +159,11 @@ echo "-- a daemon that falls silent"
 change
 run_backup --tunnel="$main" --bwlimit=500k --timeout=2 --retries=0 source "$at" >"$tmp/out" 2>"$tmp/err" </dev/null &
 waiting=$!
-until pids=$(pgrep -P "${rsyncd_pids[main]}"); do
+until arrives; do
         kill -0 $waiting || fail "$(cat "$tmp/err")"
         sleep 0.05
 done
-sleep 0.5
+pids=$(pgrep -P "${rsyncd_pids[main]}")
 pids="$pids $(pgrep -P "${pids//$'\n'/,}" || true)"
 # shellcheck disable=SC2086
 kill -STOP $pids

@@ -89,11 +89,36 @@ END
         chmod 755 "$1"
 }
 
+# Sets $port. Somebody may have taken the one that was free a moment ago.
+start_over_sshd() {
+        local attempt
+
+        mkdir -p /run/sshd
+        for attempt in $(seq 10); do
+                port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+                cat >"$over/sshd.conf" <<END
+Port $port
+ListenAddress 127.0.0.1
+HostKey $over/host
+PidFile $over/sshd.pid
+AuthorizedKeysFile $over/authorized
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 100
+END
+                : >"$over/sshd.log"
+                ! "$(command -v sshd)" -f "$over/sshd.conf" -E "$over/sshd.log" || return 0
+                grep -q 'failed: Address already in use' "$over/sshd.log" || fail "sshd does not start: $(cat "$over/sshd.log")"
+        done
+        fail "sshd finds no free port in $attempt attempts"
+}
+
 # Whom the server lets in: with a shell, which the ordinary user has not.
 begin_over() {
         local port uid
 
-        port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         cp "$RSB_PROGRAM" "$over/program"
         cp "$RSB" "$over/launcher"
         ssh-keygen -q -t ed25519 -N '' -C '' -f "$over/host"
@@ -107,18 +132,11 @@ begin_over() {
         touch "$over/agent.pid"
         chmod 666 "$over/agent.pid"
         cat "$over"/key-*.pub >"$over/authorized"
-        cat >"$over/sshd.conf" <<END
-Port $port
-ListenAddress 127.0.0.1
-HostKey $over/host
-PidFile $over/sshd.pid
-AuthorizedKeysFile $over/authorized
-StrictModes no
-PermitRootLogin yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-MaxStartups 100
-END
+        awk -F: -v OFS=: -v uid="$ordinary_user" -v home="$over/far/$ordinary_user" \
+                '$3 == uid { $6 = home; $7 = "/bin/sh" } { print }' /etc/passwd >"$over/passwd"
+        chmod 644 "$over/passwd" "$over/authorized"
+        mount --bind "$over/passwd" /etc/passwd
+        start_over_sshd
         cat >"$over/ssh_config" <<END
 Host far
 HostName 127.0.0.1
@@ -129,13 +147,8 @@ UserKnownHostsFile $over/known
 GlobalKnownHostsFile /dev/null
 END
         printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1-2 "$over/host.pub")" >"$over/known"
-        awk -F: -v OFS=: -v uid="$ordinary_user" -v home="$over/far/$ordinary_user" \
-                '$3 == uid { $6 = home; $7 = "/bin/sh" } { print }' /etc/passwd >"$over/passwd"
-        chmod 644 "$over/ssh_config" "$over/known" "$over/passwd" "$over/authorized"
-        mount --bind "$over/passwd" /etc/passwd
+        chmod 644 "$over/ssh_config" "$over/known"
         mount --bind "$over/ssh_config" /etc/ssh/ssh_config
-        mkdir -p /run/sshd
-        "$(command -v sshd)" -f "$over/sshd.conf" -E "$over/sshd.log" || fail "$(cat "$over/sshd.log")"
         write_over_agent "$over/agent" "$over/launcher"
         write_over_client "$over/rsync-system-backup" "$over/launcher"
         write_over_client "$over/plain" "$over/program"

@@ -133,10 +133,11 @@ look_older() {
         rm -f "$tmp/older.port"
         "$PYTHON" "$here/older-rsync-proxy.py" "$tmp/older.port" "$rsyncd_address" "$port" "$@" &
         rsyncd_pids[older-$1-$2]=$!
-        for _ in $(seq 200); do
+        for _ in $(seq 600); do
                 [ ! -s "$tmp/older.port" ] || break
                 sleep 0.05
         done
+        [ -s "$tmp/older.port" ] || fail "the proxy for protocol $1 does not come"
         port=$(cat "$tmp/older.port")
 }
 

@@ -112,11 +112,15 @@ c.sendall(b"got %d" % total)
 c.close()
 END
 there=$!
-while [ ! -f "$tmp/there" ]; do kill -0 $there && sleep 0.05; done
+while [ ! -f "$tmp/there" ]; do
+        kill -0 $there || fail "nobody is there"
+        sleep 0.05
+done
 expect_status 104 probe forward "$target" 127.0.0.1 "$(cat "$tmp/there")" <"$tmp/zeros"
 prints 'got 8388608'
 says 'closed: '
-expect_status 1 probe forward "$target" 127.0.0.1 "$(free_port)" </dev/null
+close_port
+expect_status 1 probe forward "$target" 127.0.0.1 "$closed_port" </dev/null
 says "cannot reach 127.0.0.1 port"
 
 echo "-- sessions within sessions"

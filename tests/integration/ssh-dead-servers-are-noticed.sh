@@ -99,7 +99,8 @@ says "the server has said nothing for 2 s"
 kill -CONT "$(cat "$pid_file")"
 
 echo "-- not there at all"
-start_probe run "127.0.0.1:$(free_port)" true
+close_port
+start_probe run "127.0.0.1:$closed_port" true
 ends_within 0 5 1
 says 'Connection refused'
 start_probe run no-such-host.invalid true
@@ -135,7 +136,8 @@ kill -STOP "$(cat "$pid_file")"
 start_probe run "$target" true
 # Until it is connected: the kernel's doing, so a stopped server does as well.
 while ! grep -q "$(printf ' 0100007F:%04X 01 ' "$port")" /proc/net/tcp; do
-        kill -0 "$probe_pid" && sleep 0.05
+        kill -0 "$probe_pid" || fail "it has ended: $(cat "$tmp/err")"
+        sleep 0.05
 done
 kill -TERM "$probe_pid"
 ends_within 0 3 1

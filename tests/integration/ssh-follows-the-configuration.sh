@@ -104,7 +104,8 @@ config "${jumps[@]}" 'ProxyJump gate' 'Host gate' 'HostKeyAlias unknown' 'Host *
 expect_status 1 probe run inner true </dev/null
 says "the host key of 'unknown' is not known"
 config "${jumps[@]}" 'ProxyJump gate' 'Host *' "IdentityFile $keys/plain"
-sed -i "s/^Port $port\$/Port $(free_port)/" "$HOME/.ssh/config"
+close_port
+sed -i "s/^Port $port\$/Port $closed_port/" "$HOME/.ssh/config"
 expect_status 1 probe run inner true </dev/null
 says 'cannot reach localhost port'
 config "${jumps[@]}" 'Host *' 'ProxyJump gate' "IdentityFile $keys/plain"
