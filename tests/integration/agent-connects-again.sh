@@ -25,7 +25,7 @@ through() {
         rm -f proxy-port
         "$PYTHON" "$here/cutting-proxy.py" proxy-port "$server_port" "$@" &
         proxy=$!
-        for _ in $(seq 100); do
+        for _ in $(seq 600); do
                 [ -f proxy-port ] && break
                 sleep 0.05
         done

@@ -21,7 +21,8 @@ start() {
         rm -f "$tmp/agent.pid"
         "$RSB" --disable-notifications --remote-command="$agent" --bwlimit=1000 "$@" >"$tmp/client.out" 2>"$tmp/client.err" &
         client=$!
-        for _ in $(seq 200); do
+        for _ in $(seq 600); do
+                kill -0 $client 2>/dev/null || break
                 grep -qs '^running' parent/.rsync-system-backup/state disk/.rsync-system-backup/state &&
                         [ "$(find parent/latest disk/latest -name '.rsync*' -o -size +0 2>/dev/null | wc -l)" -gt 2 ] &&
                         return
@@ -128,7 +129,11 @@ head -c 20M /dev/urandom >source/large
 "$RSB" --disable-notifications --remote-command="$agent" --bwlimit=10K --compress=never source "far:$to" \
         >client.out 2>client.err &
 client=$!
-sleep 4
+until grep -qs '^running' parent/.rsync-system-backup/state; do
+        kill -0 $client || fail "it does not begin: $(cat client.err)"
+        sleep 0.05
+done
+sleep 2 # until there is something to keep back
 kill -TERM $client
-timeout 30 tail --pid=$client -f /dev/null || fail "it does not end"
+timeout 60 tail --pid=$client -f /dev/null || fail "it does not end"
 ended 143

@@ -56,6 +56,17 @@ fails_within() {
                 fail "it does not tell why: $(cat "$tmp/err")"
 }
 
+# in_the_transfer: what was started has come there.
+in_the_transfer() {
+        for _ in $(seq 600); do
+                kill -0 $client 2>/dev/null || break
+                [ ! -s "$tmp/agent.pid" ] || [ -z "$(find "$parent/latest" -name '.rsync-system-backup.tmp-*' -print -quit)" ] ||
+                        return 0
+                sleep 0.05
+        done
+        fail "it does not come to the transfer: $(cat "$tmp/err")"
+}
+
 end_agent() {
         kill -KILL "$(cat "$tmp/agent.pid")" 2>/dev/null || true
 }
@@ -89,10 +100,7 @@ echo "-- the agent is frozen, at the transfer"
 change
 plan
 start --retries=0 --timeout=7 --bwlimit=500
-for _ in $(seq 200); do
-        [ ! -s "$tmp/agent.pid" ] || [ -z "$(find "$parent/latest" -name '.rsync-system-backup.tmp-*' -print -quit)" ] || break
-        sleep 0.05
-done
+in_the_transfer
 kill -STOP "$(cat "$tmp/agent.pid")"
 began=$SECONDS status=0
 wait $client || status=$?
@@ -107,14 +115,12 @@ echo "-- the server is restarted"
 change
 plan
 start -b --bwlimit=1000
-for _ in $(seq 200); do
-        [ ! -s "$tmp/agent.pid" ] || [ -z "$(find "$parent/latest" -name '.rsync-system-backup.tmp-*' -print -quit)" ] || break
-        sleep 0.05
-done
+in_the_transfer
 server=$(cat "$tmp/far.pid")
 sessions=$(pgrep -P "$server")
 # shellcheck disable=SC2086
 kill "$server" $sessions
+timeout 30 tail --pid="$server" -f /dev/null || fail "the server does not end"
 sleep 1
 "$sshd" -f "$tmp/far.conf" -E "$tmp/far.log"
 status=0
@@ -131,7 +137,7 @@ lost_at() {
 
         echo "-- the client is gone at $what"
         # It may be over before anybody has seen it.
-        for _ in $(seq 4); do
+        for _ in $(seq 20); do
                 change
                 plan
                 rm -f "$tmp/agent.pid"

@@ -46,12 +46,12 @@ far_backup() {
         run_backup --remote-command="$agent" "${@:1:$#-1}" "far:$last"
 }
 
-# The agent that was started last has ended, within some seconds.
+# The agent that was started last has ended, within half a minute.
 agent_has_ended() {
         local pid
 
         pid=$(cat "$tmp/agent.pid")
-        for _ in $(seq 100); do
+        for _ in $(seq 300); do
                 kill -0 "$pid" 2>/dev/null || return 0
                 sleep 0.1
         done

@@ -33,7 +33,7 @@ start_bus() {
         bus=unix:path=${socket// /%20}
         "$@" dbus-daemon --session --nofork --nopidfile --nosyslog --address="$bus" </dev/null >/dev/null 2>&1 &
         bus_processes+=($!)
-        wait_for 10 test -S "$socket"
+        wait_for 60 test -S "$socket"
 }
 
 # start_silence SOCKET: who connects is let in, and hears nothing.
@@ -46,7 +46,7 @@ with socket.socket(socket.AF_UNIX) as s:
     kept = [s.accept() for _ in range(9)]
     time.sleep(999)' "$1" &
         bus_processes+=($!)
-        wait_for 10 test -S "$1"
+        wait_for 60 test -S "$1"
 }
 
 # start_peers LOG ROLE...: on $bus, by means of the words in $peers_by.
@@ -59,7 +59,7 @@ start_peers() {
         chmod 666 "$log"
         "${peers_by[@]}" "$PYTHON" "$here/bus-peers.py" "$bus" "$log" "$@" </dev/null >"$tmp/peers.log" 2>&1 &
         bus_processes+=($!)
-        wait_for 10 grep -q '"event": "ready"' "$log"
+        wait_for 60 grep -q '"event": "ready"' "$log"
 }
 
 # happened LOG: one word of each thing.

@@ -185,6 +185,7 @@ lives() {
         "$PYTHON" "$judge/chaos.py" "$source" 1 &
         chaos=$!
         until [ -e "$source/whole/7" ]; do
+                kill -0 $chaos || fail "the live system has died"
                 sleep 0.02
         done
         for run in 1 2 3 4; do

@@ -13,7 +13,7 @@ start_proxy() {
         echo 0 >"$tmp/proxy/open"
         "$PYTHON" "$here/faulty-proxy.py" "$tmp/proxy" "$server_port" 2>"$tmp/proxy/log" &
         proxy_pid=$!
-        for _ in $(seq 200); do
+        for _ in $(seq 600); do
                 [ -f "$tmp/proxy/port" ] && break
                 sleep 0.05
         done
@@ -31,13 +31,13 @@ all_over() {
 }
 
 plan() {
-        all_over 20
+        all_over 60
         : >"$tmp/proxy/counts"
         [ $# = 0 ] || printf '%s\n' "$@" >"$tmp/proxy/plan"
         [ $# != 0 ] || rm -f "$tmp/proxy/plan"
 }
 
 carried() {
-        all_over 200
+        all_over 600
         awk -v way="$1" '{ up += $1; down += $2 } END { print way == "up" ? up : down }' "$tmp/proxy/counts"
 }

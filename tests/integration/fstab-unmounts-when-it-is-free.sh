@@ -28,10 +28,10 @@ answers mounted mount point
 mkdir point/sub point/mounted
 touch point/file
 cd point/sub
-use sleep 60
+use sleep 600
 inside=$user
 cd "$tmp"
-use sh -c 'exec sleep 60 <point/file'
+use sh -c 'exec sleep 600 <point/file'
 mount -t tmpfs none point/mounted
 truncate -s 64K point/image
 attach point/image
@@ -48,15 +48,21 @@ wait "$inside" "$user" || true
 
 # ---- free in time ----
 cd point
-use sleep 60
+use sleep 600
 cd "$tmp"
 RSB_PROGRAM=$RSB_FSTAB_PROBE "${RSB:-$RSB_FSTAB_PROBE}" unmount "$tmp/point" >unmounting &
 unmounting=$!
-# It has been refused once when it waits; the stop that a run was asked for is no reason to leave the disk mounted.
-for _ in $(seq 100); do
-        [ -z "$(awk '/^(voluntary)_ctxt/ && $2 > 3 { print }' "/proc/$unmounting/status" 2>/dev/null)" ] || break
+# It blocks the signals, and has been refused once when it waits; the stop that a run was asked for is no reason to leave the disk mounted.
+is_waiting() {
+        awk '$1 == "SigBlk:" { blocks = substr($2, length($2) - 3, 1) ~ /[4-7c-f]/ }
+                /^voluntary_ctxt/ { waits = $2 > 3 }
+                END { exit !(blocks && waits) }' "/proc/$unmounting/status"
+}
+for _ in $(seq 600); do
+        ! is_waiting || break
         sleep 0.05
 done
+is_waiting || fail "it does not wait: $(cat unmounting)"
 kill -TERM "$unmounting"
 kill -INT "$unmounting"
 kill "$user"

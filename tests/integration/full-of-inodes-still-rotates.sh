@@ -7,7 +7,6 @@ need_program
 
 mkdir "$tmp/disk"
 mount -t tmpfs -o size=4m,nr_inodes=100,mode=755 disk "$tmp/disk"
-mounted+=("$tmp/disk")
 source=$tmp/source parent=$tmp/disk/parent
 mkdir "$source"
 for i in 1 2 3 4; do

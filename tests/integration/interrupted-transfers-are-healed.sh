@@ -64,9 +64,12 @@ touch "$source/large"
 head -c 100M /dev/zero >"$source/large"
 "$RSB" -b "$source" "$parent/latest" 2>/dev/null &
 pid=$!
-sleep 0.02
+until [ -n "$(find "$parent/latest" -maxdepth 1 -name '.rsync-system-backup.tmp-*')" ] || ! kill -0 $pid 2>/dev/null; do
+        sleep 0.005
+done
 kill -KILL $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
+settle
 rm "$source/large"
 expect_status 0 run_backup -b "$source" "$parent/latest"
 same "$source" "$parent/latest"

@@ -211,23 +211,28 @@ metric 'last_run_exit_status{destination="[^"]*solo/latest"}' 0
 mkdir -p stopped
 expect_status 0 run_backup -q source stopped/latest
 dd if=/dev/zero of=source/large bs=1M count=20 status=none
-strace -f -o /dev/null -e trace=fsync -e inject=syncfs:delay_enter=30000000 -e trace=syncfs \
+strace -f -o /dev/null -e trace=fsync -e inject=syncfs:delay_enter=300000000 -e trace=syncfs \
         "$RSB_PROGRAM" --disable-notifications -q source stopped/latest &
-for _ in $(seq 100); do
+tracer=$!
+for _ in $(seq 300); do
         "$RSB" --status stopped/latest >out
         grep -q '^not ended: .*under way (process' out && break
         sleep 0.1
 done
 grep -q '^not ended: .*under way (process' out || fail "a run that is under way is not told: $(cat out)"
-pkill -KILL -f "rsync-system-backup --disable-notifications -q source stopped/latest"
-wait $! || true
-while pgrep -f "rsync-system-backup --disable-notifications -q source stopped/latest" >/dev/null; do sleep 0.1; done
+traced=$(sed -n 's/^not ended: .*under way (process \([0-9]*\).*/\1/p' out)
+kill -KILL "$traced" $tracer
+wait $tracer || true
+for _ in $(seq 300); do
+        kill -0 "$traced" 2>/dev/null || break
+        sleep 0.1
+done
 expect_status 0 "$RSB" --status --report=r.json stopped/latest
 grep -q '^not ended: .*killed' out || fail "a run that was killed is not told: $(cat out)"
 valid r.json
 told 'd["not_ended"]["process"] > 1, d["last_run"]["outcome"]' "(True, 'complete')"
 # What was killed while it was traced gives its lock back a little later.
-for _ in $(seq 100); do
+for _ in $(seq 300); do
         run_backup -q source stopped/latest 2>err && break
         grep -q 'process' err || fail "$(cat err)"
         sleep 0.1
@@ -264,10 +269,9 @@ exec 8<>theirs/pipe
 as_user env HOME="$tmp/theirs" XDG_RUNTIME_DIR="$tmp/theirs/state" STATE_DIRECTORY="$tmp/theirs/state" \
         "$RSB_PROGRAM" --disable-notifications --no-sudo -qq --report=theirs/pipe theirs/source theirs/disk/latest &
 job=$!
-stuck=''
-while [ -z "$stuck" ]; do stuck=$(pgrep -f -- '--no-sudo -qq --report=theirs/pipe' | tail -n 1); done
-for _ in $(seq 30); do
+for _ in $(seq 300); do
         # The report does not fit, and the lock is given back: it waits for the reader.
+        stuck=$(pgrep -P $job) || stuck=$job
         case "$(cat "/proc/$stuck/syscall")" in 7\ * | 271\ *) break ;; esac
         sleep 0.1
 done

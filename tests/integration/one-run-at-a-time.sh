@@ -10,18 +10,32 @@ in_memory 1500m
 mkdir -m 700 source parent
 head -c 250M /dev/zero | tr '\0' x >source/large
 expect_status 0 run_backup -b source parent/latest
-touch source/large
 ln -s "$tmp/parent" name
 
-"$RSB" -b source parent/latest 2>first &
-first=$!
-for _ in $(seq 2000); do
-        grep -q '^running' parent/.rsync-system-backup/state && break
-        sleep 0.005
-done
-kill -STOP $first
-most=1000
-[ -z "$far" ] || most=5000 # logging in is part of it
+is_running() {
+        grep -q '^running' parent/.rsync-system-backup/state
+}
+
+# begin: a run, $first, that is stopped in the transfer. On a busy machine it may be over before it is.
+begin() {
+        for _ in $(seq 20); do
+                touch source/large
+                "$RSB" -b source parent/latest 2>first &
+                first=$!
+                until is_running || ! kill -0 $first 2>/dev/null; do
+                        sleep 0.005
+                done
+                kill -STOP $first 2>/dev/null || true
+                ! is_running || return 0
+                wait $first || fail "it does not end well: $(cat first)"
+                settle
+        done
+        fail "no run could be stopped"
+}
+begin
+# It would wait for ever if it waited; logging in is part of it.
+most=5000
+[ -z "$far" ] || most=20000
 pid=$(cat parent/.rsync-system-backup/lock)
 for at in parent/latest parent/latest/ name/latest "$tmp/name/../parent/latest"; do
         for option in -b -s -r -n --force; do
@@ -67,7 +81,7 @@ prepared() {
         mkdir -m 700 parent
         run_backup -b -s source parent/latest 2>err || fail "$(cat err)"
         eval "$2"
-        timeout 10 "$RSB" source parent/latest >out 2>err || status=$?
+        timeout 60 "$RSB" source parent/latest >out 2>err || status=$?
         [ $status = "$3" ] || fail "$1: status $status instead of $3: $(cat err)"
         unharmed "$1"
 }

@@ -235,7 +235,7 @@ rm -rf a
 "$PYTHON" "$here/cutting-proxy.py" proxy-port "$server_port" up:1500000 up:3000000 &
 proxy=$!
 trap 'status=$?; kill "$proxy" 2>/dev/null; stop_sshds; clean_up "$status"' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 600); do
         [ ! -f proxy-port ] || break
         sleep 0.05
 done
@@ -248,21 +248,19 @@ says 'trying again in 2 s (2 of 3)'
 equal source a
 far_at "$server_port"
 
-# rsync that is killed in the middle of it is not the end.
+# rsync that is killed in the middle of it, when a part of the large file is there, is not the end.
 rsync_dies() {
         rm -f path/rsync
         cat >path/rsync <<END
 #!/bin/bash
 [ -e $tmp/died ] && exec $(command -v rsync) "\$@"
 true >$tmp/died
-exec $PYTHON -c 'import subprocess, sys, threading
-p = subprocess.Popen([sys.argv[1]] + sys.argv[2:])
-try:
-    p.wait(0.7)
-except subprocess.TimeoutExpired:
-    p.kill()
-import os, signal
-os.kill(os.getpid(), signal.SIGKILL)' "$(command -v rsync)" "\$@"
+exec $PYTHON -c 'import glob, os, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[2:])
+while p.poll() is None and not glob.glob(sys.argv[1]):
+    time.sleep(0.01)
+p.kill()
+os.kill(os.getpid(), signal.SIGKILL)' '$tmp/a/.larger.*' "$(command -v rsync)" "\$@"
 END
         chmod 755 path/rsync
 }
