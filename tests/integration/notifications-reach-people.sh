@@ -32,7 +32,7 @@ expect_status 0 "${mine[@]}" "$tmp/source" "$tmp/places/<i>/latest"
 [ "$(told home/log)" = "notify:Backup started notify:Backup complete " ] || fail "an own run is not told: $(cat home/log)"
 grep -q '"body": ".*/source to .*/&lt;i&gt;/latest", "urgency": 0, "entry": "rsync-system-backup", "actions": \[\], "timeout": -1' \
         home/log || fail "the start is told otherwise: $(cat home/log)"
-grep -q "in 0.[0-9] s. 2 of 2 entries changed, 0 bytes copied. Snapshot '[0-9: -]*' was made." home/log ||
+grep -q "in [0-9:.]* s. 2 of 2 entries changed, 0 bytes copied. Snapshot '[0-9: -]*' was made." home/log ||
         fail "the numbers are not told: $(cat home/log)"
 
 # Where none is wanted, or nobody sits there.
@@ -72,13 +72,14 @@ expect_status 1 "$RSB" nothing parent/latest
 told home/log | grep -q 'notify:Backup failed' || fail "root's failure is not told: $(cat home/log)"
 
 # Desktops that do not answer.
-# quick COMMAND...: it is done in little more than a second, which a busy machine may stretch.
+# quick COMMAND...: it is done in little more than a second, which a busy machine may stretch. (A bus would let one wait for
+# 25 seconds.)
 quick() {
         local began=${EPOCHREALTIME/./}
 
         expect_status 0 "$@"
         took=$((${EPOCHREALTIME/./} - began))
-        [ $took -lt 4000000 ] || fail "it took $took us: $*"
+        [ $took -lt 15000000 ] || fail "it took $took us: $*"
 }
 end_buses
 rm -f "/run/user/$ordinary_user/bus"

@@ -75,7 +75,7 @@ done
 # The machine stays awake.
 : >networks
 done_by
-wait_for 5 grep -q release networks
+wait_for 60 grep -q release networks
 [ "$(happened networks | tr '\n' ' ')" = "inhibit:sleep release: " ] || fail "there is another lock: $(cat networks)"
 grep -q '"who": "rsync-system-backup", "why": "a backup is being made", "mode": "block"' networks || fail "another lock: $(cat networks)"
 : >networks
@@ -85,7 +85,7 @@ skipped 'the machine runs on battery (--only-on-ac)' --only-on-ac
 if command -v strace >/dev/null && ! grep -q '__[atm]san_init' "$RSB_PROGRAM"; then
         expect_status 0 strace -f -o /dev/null -e trace=syncfs -e inject=syncfs:delay_enter=300000 \
                 "$RSB_PROGRAM" --disable-notifications -b source parent/latest
-        wait_for 5 grep -q release networks
+        wait_for 60 grep -q release networks
         "$PYTHON" -c '
 import json, sys
 taken, released = [json.loads(line)["at"] for line in open("networks")]
@@ -101,4 +101,4 @@ start_silence system
 began=${EPOCHREALTIME/./}
 done_by
 took=$((${EPOCHREALTIME/./} - began))
-[[ $took -gt 900000 && $took -lt 4000000 ]] || fail "a bus that says nothing costs something else than a second: $took us"
+[[ $took -gt 900000 && $took -lt 15000000 ]] || fail "a bus that says nothing costs something else than a second: $took us"
