@@ -11,7 +11,7 @@ struct report;
 
 enum report_count {
         REPORT_ENTRIES,        /* of the source, directories included */
-        REPORT_BYTES,          /* size of its regular files */
+        REPORT_BYTES,          /* size of its regular files; one with several names counts once */
         REPORT_NEW,            /* entries made */
         REPORT_CHANGED,        /* entries whose content was replaced, or that are of another type now */
         REPORT_METADATA,       /* entries whose metadata alone changed */

@@ -4,7 +4,7 @@
 enum {
         BLOCK_ITEMS = 1024,
         HEADS_MIN = 1024,
-        COUNT_MAX = (1 << 29) - 1, /* what struct chains_item can name */
+        COUNT_MAX = (1 << 28) - 1, /* what struct chains_item can name */
 };
 
 static void *item_of(const struct chains *c, uint32_t number)

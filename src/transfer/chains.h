@@ -9,8 +9,8 @@
 
 /* Every item starts with one. */
 struct chains_item {
-        uint32_t next : 29;
-        uint32_t tag : 3; /* for whoever owns the table */
+        uint32_t next : 28;
+        uint32_t tag : 4; /* for whoever owns the table */
 };
 
 struct chains {

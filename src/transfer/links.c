@@ -18,9 +18,12 @@
 #include <pthread.h>
 #include <sys/sysmacros.h>
 
-/* The tag of a group is one of these, and whether it was moved. */
+/*
+ * The tag of a group is one of these, whether it was moved, and whether it was counted: of the latter, both values mean
+ * yes and no by turns, so that a new pass over the tree need not go through all groups.
+ */
 enum group_state { GROUP_OPEN, GROUP_BUSY, GROUP_SETTLED };
-enum { STATE_MASK = 3, MOVED = 4 };
+enum { STATE_MASK = 3, MOVED = 4, COUNTED = 8, TAG_MASK = 15 };
 
 struct links_group {
         struct chains_item item;
@@ -48,6 +51,7 @@ struct links {
         const char *recent[RECENT]; /* directories: each worker settles many groups of one */
         size_t recent_next;
         bool moved;
+        unsigned uncounted; /* COUNTED of the groups that were not counted in this pass */
 };
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -111,13 +115,13 @@ static enum group_state state_of(const struct links_group *g)
 
 static void set_state(struct links_group *g, enum group_state state)
 {
-        g->item.tag = ((unsigned)state | (g->item.tag & MOVED)) & (STATE_MASK | MOVED);
+        g->item.tag = ((unsigned)state | (g->item.tag & ~(unsigned)STATE_MASK)) & TAG_MASK;
 }
 
 /* Found or added; NULL when memory is short. */
 static struct links_group *find_group(struct links *l, dev_t dev, ino_t ino)
 {
-        const struct links_group wanted = { .dev = short_dev(dev), .ino = ino };
+        const struct links_group wanted = { .item.tag = l->uncounted & TAG_MASK, .dev = short_dev(dev), .ino = ino };
         struct links_group *g = chains_first(&l->groups, group_hash(&wanted));
 
         while (g && (g->dev != wanted.dev || g->ino != ino))
@@ -205,6 +209,17 @@ int links_settle(struct links *l, struct links_group *g, ino_t to_ino, const cha
         return r;
 }
 
+bool links_is_counted(struct links *l, struct links_group *g)
+{
+        bool is_counted;
+
+        pthread_mutex_lock(&l->lock);
+        is_counted = (g->item.tag & COUNTED) != l->uncounted;
+        g->item.tag = ((g->item.tag & ~(unsigned)COUNTED) | (l->uncounted ^ COUNTED)) & TAG_MASK;
+        pthread_mutex_unlock(&l->lock);
+        return is_counted;
+}
+
 void links_fail(struct links *l, struct links_group *g)
 {
         pthread_mutex_lock(&l->lock);
@@ -237,6 +252,8 @@ bool links_take_moved(struct links *l)
         pthread_mutex_lock(&l->lock);
         moved = l->moved;
         l->moved = false;
+        if (moved)
+                l->uncounted ^= COUNTED;
         pthread_mutex_unlock(&l->lock);
         return moved;
 }

@@ -51,6 +51,12 @@ int links_try(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, s
 int links_settle(struct links *l, struct links_group *g, ino_t to_ino, const char *directory, const char *name,
                  struct err *err);
 
+/*
+ * Has the size of this group been counted before, in this pass over the tree? It counts once, whatever comes of its
+ * names.
+ */
+bool links_is_counted(struct links *l, struct links_group *g);
+
 /* The leader could not be brought up to date; the next member leads. */
 void links_fail(struct links *l, struct links_group *g);
 

@@ -59,6 +59,12 @@ int receiver_links_get(struct receiver *r, struct unpack *u, uint32_t directory,
         return code;
 }
 
+static void count_bytes(struct receiver *r, const struct receiver_link *link, struct links_group *group)
+{
+        if (!links_is_counted(r->update.links, group))
+                report_add(r->config->report, REPORT_BYTES, link->size);
+}
+
 /* One name: does it fit to what is known of its group, which is known from it on? Return 1, 0, or -errno. */
 static int check_link(struct receiver *r, const struct receiver_link *link, struct err *err)
 {
@@ -73,10 +79,13 @@ static int check_link(struct receiver *r, const struct receiver_link *link, stru
         if (code <= 0)
                 return code;
         code = links_try(links, link->device, link->inode, &group, &home, err);
-        if (code == LINKS_FOLLOW)
-                return home.ino == link->ino;
-        if (code != LINKS_LEAD)
+        if (code == LINKS_FOLLOW && home.ino != link->ino)
+                return 0;
+        if (code == LINKS_BUSY || code < 0)
                 return code < 0 ? code : 0;
+        count_bytes(r, link, group);
+        if (code == LINKS_FOLLOW)
+                return 1;
         code = links_settle(links, group, link->ino, link->path, link->name, err);
         return code < 0 ? code : 1;
 }
@@ -92,20 +101,22 @@ int receiver_check_links(struct receiver *r, const struct receiver_links *links,
 
 /* ---- one directory ---- */
 
-/* The link that the entry @index of the current directory is, if any; @next is where the search goes on. */
-static void fill_in(struct receiver *r, struct receiver_links *links, size_t *next, uint32_t directory, uint64_t index,
+/* The link that the entry @index of the current directory is, if any; @next is where the search goes on. Is it one? */
+static bool fill_in(struct receiver *r, struct receiver_links *links, size_t *next, uint32_t directory, uint64_t index,
                     const char *path, const struct entry *e)
 {
         struct receiver_link *link = *next < links->count ? &links->items[*next] : NULL;
 
         if (!link || link->directory != directory || link->index != index)
-                return;
+                return false;
         (*next)++;
         link->path = path;
         link->name = arena_copy(&r->arena, e->name, strlen(e->name));
         link->ino = entry_is_dir(e) ? 0 : e->ino;
+        link->size = entry_is_file(e) ? e->size : 0;
         if (entry_is_dir(e))
                 link->name = NULL;
+        return true;
 }
 
 /* What is looked at, and where. */
@@ -123,6 +134,7 @@ static int look_at_entry(struct look *l, int fd, const char *path, uint64_t inde
         struct receiver *r = l->receiver;
         const char *failed;
         struct entry e;
+        bool is_link;
         int code = entry_load(&e, fd, n->name, &r->arena, &failed);
 
         if (code == 0 && (e.is_mount_point || e.dev != r->update.to_dev))
@@ -132,11 +144,10 @@ static int look_at_entry(struct look *l, int fd, const char *path, uint64_t inde
         limits_disregard(r->config->limits, &e);
         if (!entry_is_dir(&e))
                 ret->entries++;
-        if (entry_is_file(&e))
+        is_link = l->links && fill_in(r, l->links, &l->next_link, l->directory, index, path, &e);
+        if (entry_is_file(&e) && !is_link)
                 ret->bytes += e.size;
         ret->is_suspect = ret->is_suspect || suspect_is(r->update.config, &e);
-        if (l->links)
-                fill_in(r, l->links, &l->next_link, l->directory, index, path, &e);
         return message_digest_add(r->digest, &e);
 }
 

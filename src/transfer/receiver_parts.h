@@ -184,6 +184,7 @@ struct receiver_link {
         const char *path; /* of the directory; in the receiver's arena, as the name */
         const char *name;
         ino_t ino;
+        uint64_t size; /* of a regular file, else 0 */
 };
 
 struct receiver_links {
@@ -196,7 +197,7 @@ int receiver_links_get(struct receiver *r, struct unpack *u, uint32_t directory,
 
 struct receiver_look {
         uint8_t digest[MESSAGE_DIGEST_SIZE];
-        uint64_t entries, bytes; /* that are not directories; of regular files */
+        uint64_t entries, bytes; /* that are not directories; of regular files, without those of @links */
         bool is_suspect;         /* something must be looked at closer, see transfer/suspect.h */
         bool is_empty;
 };
@@ -216,7 +217,8 @@ struct receiver_trees {
 
 /* Is what is there equal to the trees that the sender tells of? Return 1 (and count it), 0, or a negative errno. */
 int receiver_look_at_trees(struct receiver *r, struct receiver_trees *t, struct err *err);
-/* Are names of one inode at the source names of one inode here, and the other way round? Return 1, 0, or -errno. */
+/* Are names of one inode at the source names of one inode here, and the other way round? Return 1 (and count the bytes
+ * of those that were not yet), 0, or -errno. */
 int receiver_check_links(struct receiver *r, const struct receiver_links *links, struct err *err);
 
 /* ---- receiver_list.c ---- */

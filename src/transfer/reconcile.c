@@ -245,10 +245,12 @@ static int update_linked(struct visit *v, struct entry *want, const struct entry
         ino_t ino;
         int r = enter_group(v, want, &group, &home, err);
 
-        if (r == LINKS_FOLLOW)
-                return follow(v, want, have, group, &home, err);
         if (r < 0)
                 return r;
+        if (!v->is_repeated && entry_is_file(want) && !links_is_counted(links, group))
+                report_add(v->update->config->report, REPORT_BYTES, want->size);
+        if (r == LINKS_FOLLOW)
+                return follow(v, want, have, group, &home, err);
         v->group = group;
         if (r == LINKS_BUSY) {
                 v->awaits = VISIT_AWAITS_LEADER;
@@ -423,7 +425,8 @@ int reconcile_entry(struct visit *v, struct entry *want, const char *old_name, s
                 complete_old(c, want, &old);
         if (!v->is_repeated)
                 report_add(c->report, REPORT_ENTRIES, 1);
-        if (!v->is_repeated && entry_is_file(want))
+        /* Of several names each is an entry, and the file one: see update_linked(). */
+        if (!v->is_repeated && entry_is_file(want) && want->nlink <= 1)
                 report_add(c->report, REPORT_BYTES, want->size);
         return entry_is_dir(want) ? update_directory(v, want, have, err) : update_leaf(v, want, have, err);
 }

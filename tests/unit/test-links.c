@@ -62,6 +62,35 @@ START_TEST(who_fails_leaves_the_lead_to_the_next)
 }
 END_TEST
 
+START_TEST(a_group_counts_once_in_each_pass)
+{
+        struct err err = { .kind = ERR_NONE };
+        struct links *l = make();
+        struct links_group *old, *new;
+        struct links_home home;
+
+        ck_assert_int_eq(links_enter(l, 1, 2, &old, &home, &err), LINKS_LEAD);
+        ck_assert(!links_is_counted(l, old));
+        ck_assert_int_eq(links_settle(l, old, 5, "", "x", &err), 0);
+        for (int pass = 0; pass < 4; pass++) {
+                ck_assert_int_eq(links_enter(l, 1, 2, &old, &home, &err), LINKS_FOLLOW);
+                ck_assert_int_eq(links_is_counted(l, old), pass == 0);
+                ck_assert(links_is_counted(l, old));
+                /* One that is met in this pass for the first time, whether its leader fails or not. */
+                ck_assert_int_eq(links_enter(l, 3, (ino_t)pass, &new, &home, &err), LINKS_LEAD);
+                ck_assert(!links_is_counted(l, new));
+                links_fail(l, new);
+                ck_assert_int_eq(links_enter(l, 3, (ino_t)pass, &new, &home, &err), LINKS_LEAD);
+                ck_assert(links_is_counted(l, new));
+                ck_assert_int_eq(links_settle(l, new, 9, "", "y", &err), 0);
+                ck_assert_int_ge(links_move(l, new, 10, "", "y", &err), 0);
+                ck_assert(links_is_counted(l, new));
+                ck_assert(links_take_moved(l));
+        }
+        links_free(l);
+}
+END_TEST
+
 START_TEST(a_group_that_moved_is_told_once)
 {
         struct err err = { .kind = ERR_NONE };
@@ -206,6 +235,7 @@ int main(void)
         const TTest *const tests[] = {
                 the_first_leads_and_the_others_follow,
                 who_fails_leaves_the_lead_to_the_next,
+                a_group_counts_once_in_each_pass,
                 a_group_that_moved_is_told_once,
                 an_inode_stands_for_the_first_that_claims_it,
                 many_groups_in_many_directories_are_found_again,

@@ -64,7 +64,7 @@ struct rsync_encoder {
         size_t path_size;
         struct common before;
         uint32_t major;
-        bool is_before_known, is_major_known, is_bare;
+        bool is_before_known, is_major_known, is_bare, has_repeated;
 };
 
 static uint64_t group_hash(const void *item)
@@ -380,6 +380,7 @@ static void remember(struct rsync_encoder *e, const struct put *p)
         e->path_size = p->path_size;
         e->before = p->common;
         e->is_before_known = true;
+        e->has_repeated = p->link == LINK_AGAIN || p->link == LINK_SHORT;
         /* Whether a device without numbers of its own counts as the last one is not worth knowing. */
         if (p->has_device && p->link == LINK_SHORT)
                 e->is_major_known = false;
@@ -413,6 +414,11 @@ int rsync_encoder_put(struct rsync_encoder *e, struct buf *out, const char *path
         else
                 remember(e, &p);
         return r;
+}
+
+bool rsync_encoder_has_repeated(const struct rsync_encoder *e)
+{
+        return e->has_repeated;
 }
 
 int rsync_encoder_end(struct rsync_encoder *e, struct buf *out, unsigned io_error)

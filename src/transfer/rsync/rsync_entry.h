@@ -51,6 +51,9 @@ void rsync_encoder_begin(struct rsync_encoder *e, int32_t start);
 int rsync_encoder_put(struct rsync_encoder *e, struct buf *out, const char *path, const struct entry *entry,
                       unsigned flags);
 
+/* Is the entry that was put last another name of a file that was put before? */
+bool rsync_encoder_has_repeated(const struct rsync_encoder *e);
+
 /*
  * Append the end of a list. @io_error: bits of rsync_io_error. Return 0; RSYNC_ENCODER_TELL when this server takes no
  * error there: then the caller puts a RSYNC_CODE_IO_ERROR before what was appended; or -ENOMEM.

@@ -42,7 +42,7 @@ static int put(struct rsync_push *p, const struct entry *e, const char *name, un
         if (r <= 0)
                 return r;
         report_add(p->config->report, REPORT_ENTRIES, 1);
-        if (entry_is_file(e))
+        if (entry_is_file(e) && !rsync_encoder_has_repeated(p->encoder))
                 report_add(p->config->report, REPORT_BYTES, e->size);
         return 1;
 }
