@@ -56,7 +56,7 @@ status_says 3 '^UNKNOWN' --max-age=1d
 expect_status 0 run_backup --report=r.json --metrics=m.prom source disk/latest
 valid r.json
 told 'd["outcome"], d["exit_status"], d["failure"], d["errors"]' "('complete', 0, None, [])"
-told 'd["entries"]["source"], d["entries"]["new"], d["bytes"]["source"]' "(6, 5, 13)"
+told 'd["entries"]["source"], d["entries"]["new"], d["bytes"]["source"]' "(6, 5, 7)"
 told '[s["name"] for s in d["steps"] if s["done"]]' "['prepare', 'transfer', 'snapshot', 'rotation', 'release']"
 told 'd["rotation"][0]["snapshot"] == d["snapshot"] and d["rotation"][0]["fate"]' preserved
 snapshot=$("$PYTHON" -c 'import json; print(json.load(open("r.json"))["snapshot"])')
