@@ -27,6 +27,9 @@ mkdir -p /run/systemd/system/$unit.d
 printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/$unit.d/no-limit.conf
 systemctl daemon-reload
 
+# Far from the moments at which a timer that is set up here would run the job once more.
+date -s 'tomorrow 09:05' >/dev/null
+
 documents=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../docs
 passphrase='of six words or more'
 
@@ -109,9 +112,9 @@ run() {
         echo "$SECONDS s: $1"
         case $1 in
         rsync-system-backup* | cryptsetup\ luks* | systemctl\ start* | *-agent)
-                expect_status 0 timeout 30 "$PYTHON" -c "$at_terminal" "$passphrase" "$1" </dev/null
+                expect_status 0 timeout 120 "$PYTHON" -c "$at_terminal" "$passphrase" "$1" </dev/null
                 ;;
-        *) expect_status 0 timeout 30 bash -c "$1" </dev/null ;;
+        *) expect_status 0 timeout 120 bash -c "$1" </dev/null ;;
         esac
 }
 
@@ -165,9 +168,9 @@ fcntl.ioctl(disk, 0x125f) # BLKRRPART' "$1"
         udevadm settle
 }
 
-# await COMMAND...: until it succeeds, for up to 20 s.
+# await COMMAND...: until it succeeds, for up to 90 s.
 await() {
-        local end=$((SECONDS + 20))
+        local end=$((SECONDS + 90))
 
         until "$@"; do
                 [ $SECONDS -le $end ] || fail "still not: $*: $(journalctl --no-pager -q -n 40)"

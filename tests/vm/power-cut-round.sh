@@ -24,8 +24,9 @@ disk=/dev/ubda options=(--relaxed --hourly=3)
 not_done=${RSB_CUT_NOT:-}
 unset RSB_CUT_NOT
 readonly broken=3 not_reached=4
+export TZ=UTC0 # which has no hour twice
 
-# Each run has its own hour, so that it is known which snapshots rotation removes.
+# Each run has its own hour, from its fifth minute on, so that it is known which snapshots rotation removes.
 set_hour() {
         date -s "@$(($(cat "$SHARE/began") + $1 * 3600))" >/dev/null
 }
@@ -40,7 +41,7 @@ describe_disk() {
 }
 
 make_disks() {
-        date +%s >"$SHARE/began"
+        date -d "$(date '+%F %H:05')" +%s >"$SHARE/began"
         make_filesystem /dev/ubdb ext4
         mount /dev/ubdb /mnt/system
         mkdir "$source" "$STATE_DIRECTORY"
