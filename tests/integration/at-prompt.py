@@ -12,7 +12,7 @@ import select
 import sys
 import time
 
-PATIENCE = 20
+PATIENCE = 60
 LIST = {"bash": b"\x1b?", "zsh": b"\x04"}
 
 
@@ -47,11 +47,11 @@ class Prompt:
             told += more
         return told
 
-    def settle(self):
+    def settle(self, quiet):
         """The first answer may take time; then it is quick."""
         told = more = self.read(PATIENCE)
         while more:
-            more = self.read(0.15)
+            more = self.read(quiet)
             told += more
         return told
 
@@ -59,7 +59,7 @@ class Prompt:
         self.type(line.encode())
         self.until(re.escape(line.encode()) + b"$")
         self.type(LIST[self.shell])
-        told = self.settle().decode()
+        told = self.settle(1).decode()
         self.type(b"\x15\n")
         self.until(rb"@> $")
         return told
@@ -68,7 +68,7 @@ class Prompt:
         self.type(line.encode())
         self.until(re.escape(line.encode()) + b"$")
         self.type(b"\t")
-        self.settle()
+        self.settle(0.15)  # what is typed next is read behind it in any case
         self.type(b"\n")
         told = self.until(rb"\{.*?\}.*@> $").decode()
         return re.search(r"\{(.*?)\}", told).group(1)

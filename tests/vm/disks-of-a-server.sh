@@ -108,7 +108,7 @@ start() {
         "$RSB" --disable-notifications --remote-command="$agent" --bwlimit=800 "${job[@]}" "$@" "$source" \
                 "far:$parent/latest" >"$tmp/out" 2>"$tmp/err" &
         client=$!
-        for _ in $(seq 400); do
+        for _ in $(seq 1200); do
                 ! compgen -G "$parent/latest/piece.$generation.*" >"$tmp/pieces" || break
                 kill -0 $client 2>/dev/null || break
                 sleep 0.05
@@ -169,7 +169,7 @@ whatever_ends_it() {
         start
         kill -STOP "$serving"
         cut
-        for _ in $(seq 200); do
+        for _ in $(seq 600); do
                 ! grep -q 'another run on this destination' "$tmp/err" || break
                 sleep 0.05
         done

@@ -18,7 +18,7 @@ left() {
 }
 
 nothing_is_left() {
-        for _ in $(seq 100); do
+        for _ in $(seq 600); do
                 [ -n "$(left)$(ls -A "$TMPDIR")" ] || return 0
                 sleep 0.05
         done

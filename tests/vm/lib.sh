@@ -119,7 +119,7 @@ plug_in() {
 find_pluggable() {
         local block
 
-        for _ in $(seq 100); do
+        for _ in $(seq 600); do
                 for block in /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*:*/block/*; do
                         [ ! -b "/dev/${block##*/}" ] || pluggable=/dev/${block##*/}
                 done

@@ -89,7 +89,7 @@ dmsetup remove volume
 cp "$tmp/fstab" /etc/fstab
 # One that answers nobody is told of, and not waited for.
 dmsetup suspend backups
-expect_status 1 timeout -k 1 20 "$RSB" --disable-notifications --crypto=backups --mount=$point "$source" "$parent/latest"
+expect_status 1 timeout -k 1 60 "$RSB" --disable-notifications --crypto=backups --mount=$point "$source" "$parent/latest"
 says "the encrypted disk 'backups' is suspended.*luksResume"
 dmsetup resume backups
 cryptsetup close backups

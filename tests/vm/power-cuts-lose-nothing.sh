@@ -121,7 +121,7 @@ guest() {
         local directory=$1
         shift
 
-        "$vm/guest" -t 100 -d "$directory/disk" -d "$directory/source" -s "$directory/memory" "$vm/power-cut-round.sh" \
+        "$vm/guest" -t 300 -d "$directory/disk" -d "$directory/source" -s "$directory/memory" "$vm/power-cut-round.sh" \
                 "$type" "$@" >"$tmp/log" 2>&1
 }
 

@@ -49,6 +49,7 @@ describe_disk /dev/ubda none luks
 "$RSB" --disable-notifications --crypto=backups --mount=$point "$source" "$parent/latest" >"$tmp/out" 2>"$tmp/err" &
 asking=$!
 while ! ls /run/systemd/ask-password/ask.* >/dev/null 2>&1; do
+        kill -0 $asking || fail "it does not ask: $(cat "$tmp/err")"
         sleep 0.05
 done
 kill -TERM $asking
@@ -72,6 +73,7 @@ before=$(snapshots "$parent" | wc -l)
 (cd $point && exec sleep 1000) &
 holder=$!
 while [ "$(cat /proc/$holder/comm)" != sleep ]; do
+        kill -0 $holder || fail "nobody uses it"
         sleep 0.05
 done
 go_on 1
