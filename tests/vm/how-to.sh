@@ -28,7 +28,7 @@ printf '[Unit]\nStartLimitIntervalSec=0\n' >/run/systemd/system/$unit.d/no-limit
 systemctl daemon-reload
 
 # Far from the moments at which a timer that is set up here would run the job once more.
-date -s 'tomorrow 09:05' >/dev/null
+date -s 'tomorrow 09:05' >/dev/null && SECONDS=0
 
 documents=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../docs
 passphrase='of six words or more'
