@@ -173,3 +173,4 @@ for ((round = 2; round <= rounds + 1; round++)); do
         heal
 done
 echo "$injected faults came about"
+[ $((injected * 4)) -ge "$rounds" ] || fail "of $rounds faults only these came about: $injected"
