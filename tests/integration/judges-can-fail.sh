@@ -117,6 +117,24 @@ detected ours "groups merged" eval 'chmod 4755 alone; ln -f alone two'
 detected ours "content beyond PATH_MAX" at_the_bottom truncate -s 0 bottom
 detected ours "file gone beyond PATH_MAX" at_the_bottom rm bottom
 
+# In a chain, which rsync judges in pieces.
+hundred=$(printf '/d%.0s' {1..100})
+chain=deep$hundred$hundred/d/d
+deepen() {
+        mkdir -p "$chain"
+        "$@"
+}
+
+(cd source && deepen set_times)
+rm -rf copy
+mkdir copy
+(cd copy && build && deepen set_times)
+same source copy
+detected both "mode at the end of a chain" deepen chmod 700 "$chain"
+detected both "mode where a chain is cut" deepen chmod 700 "deep$hundred"
+detected both "end of a chain gone" deepen rmdir "$chain"
+detected both "pieces of a chain gone" deepen rm -r "deep$hundred"
+
 # A snapshot that changes, in content or in metadata alone, and one that disappears.
 rm -rf parent
 mkdir parent "parent/2026-01-01 00:00:00"
