@@ -11,7 +11,7 @@
 # RSB=the program does as well.
 set -eu
 
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+here=$(readlink -f "${BASH_SOURCE[0]%/*}")
 judge=$here/judge
 export PYTHONDONTWRITEBYTECODE=1
 umask 022

@@ -26,20 +26,20 @@ mount_all() {
                 shm    /dev/shm        tmpfs     X-mount.mkdir
                 run    /run            tmpfs     mode=755
                 mnt    /mnt            tmpfs     mode=755
+                tmp    /run/tmp        tmpfs     X-mount.mkdir
                 work   /run/guest      hostfs    X-mount.mkdir,$GUEST
                 share  /run/share      hostfs    X-mount.mkdir,$GUEST/share
         " >/etc/fstab
         mount -a
         : >/etc/fstab
         ln -s /proc/self/fd /dev/fd
-        mkdir -m 1777 /run/tmp
 }
 
 # Modules where modprobe looks for them; nothing of what this machine has of its own.
 settle() {
         local release=${MODULES%/kernel}
 
-        mkdir -p /usr/lib/modules
+        [ -d /usr/lib/modules ] || mkdir /usr/lib/modules
         ln -sfn "$release" "/usr/lib/modules/${release##*/}"
         rm -f /etc/crypttab /.dockerenv # with the latter systemd would believe to be in a container
 }

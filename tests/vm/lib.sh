@@ -6,7 +6,7 @@
 # It has all of ../integration/lib.sh: $RSB, $tmp (in memory), run_backup, expect_status, same, frozen, ... A test is
 # root, and alone: it may write /etc/fstab and /etc/crypttab, both are empty in the beginning. need_root is not needed.
 # shellcheck source=../integration/lib.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../integration/lib.sh"
+. "${BASH_SOURCE[0]%/*}/../integration/lib.sh"
 [ -n "${GUEST:-}" ] || fail "this test runs in a guest: tests/vm/guest $0"
 
 # host REQUEST: what only the machine can do, that the guest runs on; prints what it says.

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What a power cut has to leave of the snapshots.
 
-    survivors.py PARENT MEMORY [SOURCE SEED]
+    survivors.py PARENT MEMORY
 
-Do the snapshots keep their promise? Exit status 1 and what is wrong if not. Then change SOURCE for the next run, and
-remember what it holds and thus its snapshot has to hold.
+For each line of standard input: do the snapshots keep their promise? Prints what is wrong, and then "broken" or "kept".
+If they do and the line is "SOURCE SEED": changes SOURCE for the next run, and remembers what it holds and thus its
+snapshot has to hold.
 
 MEMORY is a directory that no power cut concerns: a listing of each snapshot that was seen, and the file `acknowledged`
 with the names of those whose runs have reported success since the last check. Each run has a snapshot of its own hour
@@ -67,7 +68,7 @@ def check(parent, memory):
     lines, now, came_to = verdicts(parent, memory)
     listing.print_lines(lines)
     if lines:
-        return 1
+        return False
     snapshots = os.path.join(memory, "snapshots")
     for name in os.listdir(snapshots):
         if name not in now:
@@ -78,7 +79,7 @@ def check(parent, memory):
     if acknowledged(memory):
         os.unlink(os.path.join(memory, "acknowledged"))
     print(came_to)
-    return 0
+    return True
 
 
 def change(source, seed, memory):
@@ -89,11 +90,12 @@ def change(source, seed, memory):
 def main():
     parent, memory = sys.argv[1:3]
     os.makedirs(os.path.join(memory, "snapshots"), exist_ok=True)
-    status = check(parent, memory)
-    if status == 0 and len(sys.argv) > 3:
-        change(sys.argv[3], int(sys.argv[4]), memory)
-    return status
+    for line in sys.stdin:
+        kept, words = check(parent, memory), line.split()
+        if kept and words:
+            change(words[0], int(words[1]), memory)
+        print("kept" if kept else "broken", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
