@@ -74,21 +74,21 @@ grep -q "^warning: .*hard links could not be kept" "$tmp/err" || fail "not told:
 chattr -i "$parent/latest/group"
 frozen "$parent"
 
-# Only additions are possible. What an older run may have left there goes when that is.
+# Only additions are possible; the first name of a group is reached before them. What an older run may have left there goes when that is.
 left=.rsync-system-backup.tmp-0123456789abcdef
 leftovers() {
         find "$parent" -name '.rsync-system-backup.tmp-*'
 }
 mkdir "$source/open" "$source/becomes-file"
-echo 1 | tee "$source"/open/{,-}{file,gone,link,name} "$source/becomes-file/fixed" "$source/other" >"$source/open/kept"
+echo 1 | tee "$source"/open/{,-}{file,gone,link,name} "$source/becomes-file/fixed" "$source/early" >"$source/open/kept"
 expect_status 0 run_backup -b -s "$source" "$parent/latest"
 frozen "$parent"
 echo changed | tee "$source"/open/{,-}file >"$source/open/new"
 rm "$source"/open/{,-}{gone,link}
 ln -s target "$source/open/link"
 ln -s target "$source/open/-link"
-ln -f "$source/other" "$source/open/name"
-ln -f "$source/other" "$source/open/-name"
+ln -f "$source/early" "$source/open/name"
+ln -f "$source/early" "$source/open/-name"
 echo cut >"$parent/latest/open/$left"
 chattr +a "$parent/latest/open"
 for _ in 1 2; do
