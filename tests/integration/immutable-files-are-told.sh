@@ -74,7 +74,8 @@ grep -q "^warning: .*hard links could not be kept" "$tmp/err" || fail "not told:
 chattr -i "$parent/latest/group"
 frozen "$parent"
 
-# Only additions are possible; the first name of a group is reached before them. What an older run may have left there goes when that is.
+# Only additions are possible, and the first name of a group is reached before them. What an older run may have left there
+# goes when that is.
 left=.rsync-system-backup.tmp-0123456789abcdef
 leftovers() {
         find "$parent" -name '.rsync-system-backup.tmp-*'
