@@ -121,7 +121,7 @@ arrives() {
 
 # While it goes slowly, the session is killed when something arrives, twice.
 cut_twice() {
-        local pid i
+        local pid part i
 
         while [ -n "$(sessions)" ] || arrives; do
                 sleep 0.02
@@ -133,11 +133,12 @@ cut_twice() {
                         kill -0 $waiting || break 2
                         sleep 0.02
                 done
+                part=$(compgen -G "$ours/dir/.large.*" || true)
                 pid=$(sessions)
                 # shellcheck disable=SC2086
                 kill -KILL $pid 2>/dev/null || true
                 # shellcheck disable=SC2086
-                while kill -0 $pid || arrives; do
+                while kill -0 $pid || [ -e "$part" ]; do
                         sleep 0.02
                 done 2>/dev/null
         done
