@@ -34,7 +34,7 @@ struct crew {
         uint64_t outstanding; /* directories not yet finished */
         struct err error;     /* the first */
         atomic_bool ended;    /* no more visits */
-        int done_fd;          /* eventfd: all workers are through */
+        int done_fd;          /* eventfd: wakes when all workers are through */
         unsigned workers_left;
         struct crew_slots slots;
 };
@@ -249,7 +249,17 @@ static void *worker_main(void *argument)
 
 /* ---- the main thread ---- */
 
-/* Until all workers are through: signals, ticks. */
+static bool is_through(struct crew *c)
+{
+        bool r;
+
+        pthread_mutex_lock(&c->lock);
+        r = c->workers_left == 0;
+        pthread_mutex_unlock(&c->lock);
+        return r;
+}
+
+/* Until all workers are through: signals, ticks. The eventfd only wakes, so that one that is lost costs a tick. */
 static void watch(struct crew *c)
 {
         struct pollfd polled[] = {
@@ -259,7 +269,7 @@ static void watch(struct crew *c)
 
         for (;;) {
                 (void)poll(polled, ARRAY_SIZE(polled), TICK_MS);
-                if (polled[0].revents & POLLIN)
+                if (is_through(c))
                         return;
                 stop_poll();
                 if (c->config->tick)

@@ -214,7 +214,7 @@ static int local_prepare(struct destination *d, struct err *err)
                 return local_look(l, err);
         if (r == 0)
                 r = local_place_open(&l->place, o->dry_run, l->d.config->fence, err);
-        l->was_running = l->place.state.running;
+        l->was_running = l->place.state.running || l->place.state_is_lost;
         if (r == 0)
                 r = local_checks(&l->place, l->d.config, err);
         if (r < 0 || o->dry_run)

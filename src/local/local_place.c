@@ -129,11 +129,16 @@ static int check_state_owner(const struct local_place *p, struct err *err)
         return err_hint(err, "it belongs to user %u; run as that user, or remove it after a look at it", e.uid);
 }
 
+static bool has_file(const struct local_place *p, const char *name)
+{
+        return faccessat(p->state_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int read_state(struct local_place *p, struct err *err)
 {
         int r;
 
-        p->has_state = faccessat(p->state_fd, "state", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        p->has_state = has_file(p, "state");
         r = state_load(&p->state, p->state_fd, err);
         if (r != -EBADMSG)
                 return r;
@@ -145,6 +150,7 @@ static int read_state(struct local_place *p, struct err *err)
 
 static int open_state(struct local_place *p, bool dry_run, struct err *err)
 {
+        bool was_locked;
         int r;
 
         p->state_fd = fd_open_at(p->parent_fd, STATE_DIRECTORY, O_DIRECTORY);
@@ -155,10 +161,13 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
         r = check_state_owner(p, err);
         if (r < 0)
                 return r;
+        was_locked = has_file(p, "lock");
         p->lock = lock_take(p->state_fd, "lock", !dry_run, err);
         if (p->lock < 0 && err->kind != ERR_NONE)
                 return p->lock;
-        return read_state(p, err);
+        r = read_state(p, err);
+        p->state_is_lost = was_locked && !p->has_state;
+        return r;
 }
 
 /* On which filesystem the parent is, or will be. */
@@ -195,7 +204,10 @@ int local_place_open(struct local_place *p, bool dry_run, const struct local_fen
         if (r < 0 || p->parent_fd < 0)
                 return r;
         r = open_state(p, dry_run, err);
-        return r < 0 ? r : open_latest(p, err);
+        if (r == 0)
+                r = open_latest(p, err);
+        p->state_is_lost = p->state_is_lost && !p->latest_is_new;
+        return r;
 }
 
 static int look_at_state(struct local_place *p, struct err *err)

@@ -31,6 +31,7 @@ struct local_place {
         const char *missing;                /* and what is missing below it; part of parent */
         int lock;
         bool has_state;     /* there is a state file */
+        bool state_is_lost; /* there is none, but a run has been here: nobody knows how the last transfer ended */
         bool latest_is_new; /* there was no `latest` */
         struct state state;
         char filesystem[IDENTITY_SIZE]; /* UUID of the destination's, "" when unknown */

@@ -80,6 +80,10 @@ static int record_start(struct local *l, struct err *err)
          * ahead, so is what this one writes.
          */
         started = earlier(destination_now(l));
+        if (l->place.state_is_lost) {
+                s->running = true;
+                s->running_since = (struct timespec){ .tv_sec = 0 };
+        }
         if (!s->running || timespec_compare(s->running_since, started) > 0)
                 s->running_since = started;
         s->running = true;
@@ -118,7 +122,9 @@ int local_record_begin(struct local *l, bool dry_run, struct err *err)
                 r = local_find_limits(l, err);
         if (r < 0)
                 return r;
-        if (l->was_running)
+        if (l->place.state_is_lost)
+                log_warning(STATE_DIRECTORY "/state is missing: all files are compared by content");
+        else if (l->was_running)
                 log_info("the last transfer was cut off: what it may have written is compared by content");
         local_tell_room(l);
         return dry_run ? 0 : record_start(l, err);

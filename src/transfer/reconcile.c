@@ -58,12 +58,19 @@ static bool may_have_split(const struct update_config *c, const struct entry *wa
         return want->nlink > 1 || !c->has_reference || timespec_compare(want->ctime, c->reference) >= 0;
 }
 
+/* Somebody has made `latest` of hard links: what is written at the source would be written to snapshots. */
+static bool is_the_source(const struct visit *v, const struct entry *want, const struct entry *have)
+{
+        return !v->from.is_remote && have && entry_is_same_inode(want, have);
+}
+
 /* decide(), and what it takes to know. */
 static int find_verdict(struct visit *v, struct entry *want, const struct entry *have, struct decision *ret,
                         struct err *err)
 {
         const struct update_config *c = v->update->config;
-        struct decide_hints hints = { .verify = have && must_verify(c, want, have) };
+        struct decide_hints hints = { .verify = have && must_verify(c, want, have),
+                                      .wrong_inode = is_the_source(v, want, have) };
         int r;
 
         *ret = decide(want, have, &hints);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # What a power cut leaves can have the right size and time and the wrong bytes: after an interrupted transfer, files of
-# `latest` are compared by content. So are all after a damaged state, with a warning. A change that hides behind an old
+# `latest` are compared by content. So are all after a damaged or lost state, with a warning. A change that hides behind an old
 # mtime is seen by its newer ctime. A snapshot alone of an interrupted transfer is refused; forced it counts as
 # incomplete. A clock that was put back does no harm.
 . "$(dirname "$0")/lib.sh"
@@ -87,6 +87,18 @@ head -c 100000 /dev/urandom >"$state"
 cut sub/9 2>/dev/null
 expect_status 0 run_backup -b "$source" "$parent/latest"
 same "$source" "$parent/latest"
+frozen "$parent"
+
+# A state that is gone. Who was never here, has none, and is believed.
+cut sub/9
+rm "$state"
+expect_status 0 run_backup -b -s "$source" "$parent/latest"
+grep -q '^warning: .*state is missing' "$tmp/err" || fail "no warning of a lost state: $(cat "$tmp/err")"
+same "$source" "$parent/latest"
+grep -qx "complete $(snapshots "$parent" | tail -n 1)" "$state" || fail "a healed backup does not count as complete"
+mkdir "$tmp/first"
+expect_status 0 run_backup -b "$source" "$tmp/first/latest"
+! grep 'missing' "$tmp/err" || fail "a first backup misses a state"
 frozen "$parent"
 
 # Behind an old mtime.

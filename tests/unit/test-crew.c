@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 enum { THREADS = 4, RECORDS_MAX = 16384, DESCRIPTORS_MAX = 512, BUDGET_MIN = 8, PINS_PER_WORKER = 2 * CREW_TREES };
@@ -654,6 +655,35 @@ START_TEST(a_stop_request_ends_it_quickly)
 }
 END_TEST
 
+static atomic_bool loses_wake_ups;
+
+int __real_eventfd_write(int fd, eventfd_t value);
+int __wrap_eventfd_write(int fd, eventfd_t value);
+
+int __wrap_eventfd_write(int fd, eventfd_t value)
+{
+        return loses_wake_ups ? -1 : __real_eventfd_write(fd, value);
+}
+
+static int visit_nothing(struct crew_worker *w, struct crew_dir *d, struct err *err)
+{
+        (void)w;
+        (void)d;
+        (void)err;
+        return 0;
+}
+
+START_TEST(a_wake_up_that_is_lost_is_not_waited_for)
+{
+        static const struct crew_ops nothing = { .visit = visit_nothing };
+        struct err err = { .kind = ERR_NONE };
+
+        loses_wake_ups = true;
+        ck_assert_int_eq(crew_run(&(struct crew_config){ .ops = &nothing, .root_fds = { -1, -1 } }, &err), 0);
+        loses_wake_ups = false;
+}
+END_TEST
+
 START_TEST(paths_are_built_from_the_chain)
 {
         _cleanup_(buf_deinit) struct buf path = { .data = NULL };
@@ -695,6 +725,7 @@ int main(void)
                 symlinks_are_not_followed,
                 the_first_error_wins_over_its_echoes,
                 a_stop_request_ends_it_quickly,
+                a_wake_up_that_is_lost_is_not_waited_for,
                 paths_are_built_from_the_chain,
         };
 
