@@ -36,8 +36,10 @@ int staged_init(struct staged *s, struct put_dir *p, const char *name, bool name
         *s = (struct staged){ .dir = p, .name = name, .fd = -1 };
         if (!name_is_taken)
                 return 0;
-        if (staged_is_closed(p))
-                return staged_fail(s, -EPERM, "replace", err);
+        if (staged_is_closed(p)) {
+                staged_fail(s, -EPERM, "replace", err);
+                return err_hint(err, "the directory is immutable or append-only, see chattr(1)");
+        }
         temporary_name(s->temporary);
         return 0;
 }
@@ -102,6 +104,8 @@ int staged_apply_metadata(struct put_dir *p, int fd, const struct entry *want, c
         err_destination_at(err, r, failed, p->path, want->name);
         if (err->kind == ERR_RUN)
                 return r;
+        if (r == -E2BIG)
+                err_hint(err, "the destination's filesystem holds no more or no larger ones in one file");
         report_item(p->shared->report, err);
         return STAGED_LACKS;
 }

@@ -97,6 +97,7 @@ for _ in 1 2; do
         for name in {,-}{file,gone,link,name} "$left"; do
                 [ "$(grep -c "^warning: .*'open/$name'" "$tmp/err")" = 1 ] || fail "not told once: $name: $(cat "$tmp/err")"
         done
+        grep -q "'open/file'.*see chattr(1)" "$tmp/err" || fail "the reason is not told: $(cat "$tmp/err")"
         ! grep -q 'could not be kept' "$tmp/err" || fail "it is the filesystem that is blamed: $(cat "$tmp/err")"
         cmp "$source/open/new" "$parent/latest/open/new"
         leftovers | diff - <(echo "$parent/latest/open/$left") || fail "more temporaries, or in a snapshot"
