@@ -18,6 +18,8 @@ int origin_open(struct origin *o, const struct destination_config *c, struct rep
                 return r;
         identity_machine(o->machine);
         identity_filesystem(source_root_fd(o->source), o->filesystem);
+        identity_boot(o->boot);
+        clock_gettime(CLOCK_BOOTTIME, &o->uptime);
         clock_gettime(CLOCK_REALTIME, &o->now);
         return 0;
 }

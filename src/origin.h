@@ -16,6 +16,8 @@ struct origin {
         struct source *source;
         char machine[IDENTITY_SIZE], filesystem[IDENTITY_SIZE]; /* filesystem: UUID, or "" */
         struct timespec now;                                    /* when it was opened */
+        char boot[IDENTITY_SIZE];                               /* see identity_boot() */
+        struct timespec uptime;                                 /* of this machine then, suspended or not */
 };
 
 #define ORIGIN_NONE ((struct origin){ .avoid.parent_fd = -1 })

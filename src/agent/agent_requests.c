@@ -147,9 +147,12 @@ static int on_update(struct agent *a, const struct wire_message *m, struct err *
         r = request_get_update(m, &u, err);
         if (r < 0)
                 return r;
-        from.origin = (struct local_origin){
-                .machine = u.machine, .path = u.source, .filesystem = u.filesystem, .now = u.now
-        };
+        from.origin = (struct local_origin){ .machine = u.machine,
+                                             .path = u.source,
+                                             .filesystem = u.filesystem,
+                                             .now = u.now,
+                                             .boot = u.boot,
+                                             .uptime = u.uptime };
         from.again = u.flags & REQUEST_AGAIN;
         from.imagined = u.flags & REQUEST_IMAGINE;
         a->in_exchange = true;

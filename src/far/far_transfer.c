@@ -28,11 +28,13 @@ struct exchange {
 static int ask_update(struct exchange *x, const struct origin *o, unsigned flags, struct err *err)
 {
         struct far *f = x->far;
-        char machine[IDENTITY_SIZE], filesystem[IDENTITY_SIZE];
+        char machine[IDENTITY_SIZE], filesystem[IDENTITY_SIZE], boot[IDENTITY_SIZE];
         const struct request_update update = { .machine = machine,
                                                .source = f->d.config->options->source,
                                                .filesystem = filesystem,
                                                .now = o->now,
+                                               .boot = boot,
+                                               .uptime = o->uptime,
                                                .flags = flags };
         struct wire_message m;
         struct unpack u;
@@ -40,6 +42,7 @@ static int ask_update(struct exchange *x, const struct origin *o, unsigned flags
 
         memcpy(machine, o->machine, sizeof(machine));
         memcpy(filesystem, o->filesystem, sizeof(filesystem));
+        memcpy(boot, o->boot, sizeof(boot));
         r = far_ask(f, request_put_update(far_begin(f, MESSAGE_UPDATE), &update), &m, err);
         if (r < 0)
                 return r;

@@ -21,14 +21,14 @@
 /* What the sender has to know before it begins. */
 static int send_limits(struct local *l, const struct local_receive *from, struct err *err)
 {
-        const struct state *s = &l->place.state;
-        bool holds = local_record_holds(l, &from->origin);
+        struct timespec reference = { .tv_sec = 0 };
+        bool has_reference = local_record_finds(l, &from->origin, &reference);
         struct wire *w = channel_wire(from->channel);
         struct buf *b = wire_begin(w, MESSAGE_LIMITS);
         int r = message_put_limits(b, &l->limits);
 
-        r = r < 0 ? r : pack_u8(b, holds);
-        r = r < 0 ? r : pack_time(b, holds ? s->reference : (struct timespec){ .tv_sec = 0 });
+        r = r < 0 ? r : pack_u8(b, has_reference);
+        r = r < 0 ? r : pack_time(b, reference);
         return r < 0 ? err_oom(err) : wire_end(w, err);
 }
 
@@ -47,6 +47,7 @@ static int open_partial(const struct local *l)
 static int receive(struct local *l, const struct local_receive *from, struct report *report, struct err *err)
 {
         _cleanup_(fd_closep) int partial_fd = from->imagined ? -1 : open_partial(l);
+        struct timespec reference;
         const struct receiver_config config = {
                 .channel = from->channel,
                 .to_fd = l->place.latest_fd,
@@ -55,7 +56,7 @@ static int receive(struct local *l, const struct local_receive *from, struct rep
                 .limits = &l->limits,
                 .report = report,
                 .dry_run = l->d.config->options->dry_run || from->imagined,
-                .has_reference = local_record_holds(l, &from->origin),
+                .has_reference = local_record_finds(l, &from->origin, &reference),
                 .has_suspect = l->was_running, /* what this run itself writes is known to be right */
                 .suspect = l->place.state.running_since,
                 .links = l->links,
@@ -115,7 +116,7 @@ int local_receive(struct destination *d, const struct local_receive *from, struc
 
         if (from->imagined)
                 return imagine(l, from, err);
-        r = local_record_begin(l, dry_run, err);
+        r = local_record_begin(l, &from->origin, dry_run, err);
         if (r == 0)
                 r = prepare_links(l, from->again, err);
         if (r == 0)

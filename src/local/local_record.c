@@ -15,24 +15,11 @@
 #include <sys/stat.h>
 
 /* Clocks of the machine and of the filesystem may differ by the length of a tick, and more over a network. */
-enum { CLOCK_SLACK_SECONDS = 5 };
+enum { CLOCK_SLACK_SECONDS = 5, NANOSECONDS = 1000000000 };
 
 static bool same(const char *recorded, const char *now)
 {
         return str_equal(recorded ? recorded : "", now);
-}
-
-/*
- * A clock that was put back makes every reference from before worthless. Other filters or privileges do not: what they
- * let in that was not there is new in `latest`, and what is there was equal to the source at the time of reference.
- */
-bool local_record_holds(const struct local *l, const struct local_origin *o)
-{
-        const struct state *s = &l->place.state;
-
-        return s->has_reference && timespec_compare(s->reference, o->now) < 0 && same(s->machine, o->machine) &&
-               same(s->source, o->path) && same(s->source_filesystem, o->filesystem) &&
-               same(s->latest, l->place.latest);
 }
 
 static int bind_reference(struct local *l, const struct local_origin *o)
@@ -50,6 +37,70 @@ static struct timespec earlier(struct timespec t)
 {
         t.tv_sec -= CLOCK_SLACK_SECONDS;
         return t;
+}
+
+/* Before whatever may have happened. */
+static const struct timespec beginning = { .tv_sec = INT64_MIN };
+
+static bool is_beginning(struct timespec t)
+{
+        return timespec_compare(t, beginning) == 0;
+}
+
+static struct timespec minus(struct timespec a, struct timespec b)
+{
+        struct timespec t = { .tv_sec = a.tv_sec - b.tv_sec, .tv_nsec = a.tv_nsec - b.tv_nsec };
+
+        if (t.tv_nsec < 0) {
+                t.tv_sec--;
+                t.tv_nsec += NANOSECONDS;
+        }
+        return t;
+}
+
+/* By the present clock: as long ago as the reference is, or as this boot when it is of another. */
+static struct timespec count_back(const struct state *s, const struct local_origin *o)
+{
+        struct timespec then = { .tv_sec = 0 };
+
+        if (same(s->boot, o->boot))
+                then = s->uptime;
+        if (timespec_compare(then, o->uptime) > 0)
+                return beginning;
+        return earlier(minus(o->now, minus(o->uptime, then)));
+}
+
+/*
+ * By a clock that was put back, what changed after the reference may seem to have changed before. Other filters or
+ * privileges do no harm: what they let in that was not there is new in `latest`, and what is there was equal to the
+ * source at the time of reference.
+ */
+bool local_record_finds(const struct local *l, const struct local_origin *o, struct timespec *ret_reference)
+{
+        const struct state *s = &l->place.state;
+        struct timespec counted;
+
+        if (!s->has_reference || !same(s->machine, o->machine) || !same(s->source, o->path) ||
+            !same(s->source_filesystem, o->filesystem) || !same(s->latest, l->place.latest))
+                return false;
+        *ret_reference = timespec_compare(s->reference, o->now) < 0 ? s->reference : beginning;
+        if (!s->boot || !o->boot[0])
+                return true;
+        counted = count_back(s, o);
+        if (timespec_compare(counted, *ret_reference) < 0)
+                *ret_reference = counted;
+        return true;
+}
+
+/* It is that of a transfer that begins now, by the clock of its source. */
+static int move_reference(struct state *s, const struct local_origin *o)
+{
+        if (state_set(&s->boot, o->boot[0] ? o->boot : NULL) < 0)
+                return -ENOMEM;
+        s->has_reference = true;
+        s->reference = earlier(o->now);
+        s->uptime = o->uptime;
+        return 0;
 }
 
 /* Now, by the machine's clock or by the one of the destination's filesystem, whichever is behind. */
@@ -100,22 +151,20 @@ static int record_end(struct local *l, const struct local_origin *o, struct err 
         const struct report *report = l->d.config->report;
         struct state *s = &l->place.state;
         bool unsettled = report_get(report, REPORT_UNSETTLED) > 0;
-        bool stays = unsettled && local_record_holds(l, o);
+        bool stays = unsettled && local_record_finds(l, o, &s->reference);
 
-        if (bind_reference(l, o) < 0)
+        if (bind_reference(l, o) < 0 || (!stays && move_reference(s, o) < 0))
                 return err_oom(err);
         s->running = unsettled && l->was_running;
-        s->has_reference = true;
-        if (!stays)
-                s->reference = earlier(o->now);
         s->partial = report_is_partial(report);
         s->entries = report_get(report, REPORT_ENTRIES);
         s->bytes = report_get(report, REPORT_BYTES);
         return local_save_state(l, err);
 }
 
-int local_record_begin(struct local *l, bool dry_run, struct err *err)
+int local_record_begin(struct local *l, const struct local_origin *o, bool dry_run, struct err *err)
 {
+        struct timespec reference;
         int r = local_await_room(l, err);
 
         if (r == 0)
@@ -126,6 +175,9 @@ int local_record_begin(struct local *l, bool dry_run, struct err *err)
                 log_warning(STATE_DIRECTORY "/state is missing: all files are compared by content");
         else if (l->was_running)
                 log_info("the last transfer was cut off: what it may have written is compared by content");
+        if (local_record_finds(l, o, &reference) && is_beginning(reference))
+                log_info("the clock was ahead in the last backup of this source, or is behind now: all files are "
+                         "compared by content");
         local_tell_room(l);
         return dry_run ? 0 : record_start(l, err);
 }

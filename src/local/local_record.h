@@ -17,16 +17,21 @@ struct local_origin {
         const char *path;       /* of the source, plain and absolute */
         const char *filesystem; /* UUID of the source's, "" when it has none */
         struct timespec now;    /* when the transfer begins, by the clock that the source's times are of */
+        const char *boot;       /* id of the kernel that has this clock, "" when it does not tell */
+        struct timespec uptime; /* of that kernel, now */
 };
 
-/* Is the state's reference time one of this source? */
-bool local_record_holds(const struct local *l, const struct local_origin *o);
+/*
+ * Is the state's reference time one of this source? Then give it by the clock that @o has now; where nobody can tell
+ * what that is, at the beginning of time, so that every ctime is newer.
+ */
+bool local_record_finds(const struct local *l, const struct local_origin *o, struct timespec *ret_reference);
 
 /*
  * A transfer begins: there is room, what the destination can hold is known, and unless @dry_run the state says that it
  * is running.
  */
-int local_record_begin(struct local *l, bool dry_run, struct err *err);
+int local_record_begin(struct local *l, const struct local_origin *o, bool dry_run, struct err *err);
 
 /* It has ended well: have all of it on the disk, and say so. */
 int local_record_end(struct local *l, const struct local_origin *o, struct err *err);

@@ -18,15 +18,20 @@ static int open_origin(struct origin *ret, struct local *l, struct report *repor
 
 static struct local_origin known_by(const struct local *l, const struct origin *o)
 {
-        return (struct local_origin){
-                .machine = o->machine, .path = l->d.config->options->source, .filesystem = o->filesystem, .now = o->now
-        };
+        return (struct local_origin){ .machine = o->machine,
+                                      .path = l->d.config->options->source,
+                                      .filesystem = o->filesystem,
+                                      .now = o->now,
+                                      .boot = o->boot,
+                                      .uptime = o->uptime };
 }
 
 static int update(struct local *l, const struct origin *o, bool dry_run, struct report *report, struct err *err)
 {
         const struct state *s = &l->place.state;
         const struct local_origin known = known_by(l, o);
+        struct timespec reference = { .tv_sec = 0 };
+        bool has_reference = local_record_finds(l, &known, &reference);
         const struct update_config config = {
                 .source = o->source,
                 .to_fd = l->place.latest_fd,
@@ -34,8 +39,8 @@ static int update(struct local *l, const struct origin *o, bool dry_run, struct 
                 .limits = &l->limits,
                 .report = report,
                 .dry_run = dry_run,
-                .has_reference = local_record_holds(l, &known),
-                .reference = s->reference,
+                .has_reference = has_reference,
+                .reference = reference,
                 .has_suspect = l->was_running, /* what this run itself writes is known to be right */
                 .suspect = s->running_since,
                 .tick = progress_tick,
@@ -70,15 +75,15 @@ int local_transfer(struct destination *d, struct err *err)
 
         if (r == 0)
                 r = open_origin(&origin, l, report, err);
+        known = known_by(l, &origin);
         /* Looked at once already, but what was swept or removed since may have taken hours. */
         if (r == 0)
                 r = local_check_source(&l->place, l->d.config, source_root_fd(origin.source), err);
         if (r == 0)
-                r = local_record_begin(l, dry_run, err);
+                r = local_record_begin(l, &known, dry_run, err);
         if (r < 0)
                 return r;
         r = update(l, &origin, dry_run, report, err);
         report_lacks(report);
-        known = known_by(l, &origin);
         return r < 0 || dry_run ? r : local_record_end(l, &known, err);
 }

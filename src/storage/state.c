@@ -26,6 +26,7 @@ void state_deinit(struct state *s)
         free(s->source);
         free(s->source_filesystem);
         free(s->latest);
+        free(s->boot);
         for (size_t i = 0; i < s->filesystem_count; i++)
                 free(s->filesystems[i]);
         free(s->filesystems);
@@ -135,6 +136,9 @@ static int put_all(struct buf *b, const struct state *s)
         r = r < 0 ? r : lines_put_text(b, "latest", s->latest);
         if (r == 0 && s->has_reference)
                 r = put_time(b, "reference", s->reference);
+        if (r == 0 && s->boot)
+                r = put_time(b, "reference-uptime", s->uptime);
+        r = r < 0 ? r : lines_put_text(b, "reference-boot", s->boot);
         if (r == 0 && s->running)
                 r = put_time(b, "running-since", s->running_since);
         r = r < 0 ? r : lines_put_text(b, "partial", s->partial ? "yes" : "no");
@@ -179,7 +183,7 @@ static int parse_text(char **field, const char *value)
 
 /* Which of the values that have no mark of their own for being absent were there. */
 struct seen {
-        bool partial, entries, bytes;
+        bool uptime, partial, entries, bytes;
 };
 
 struct reading {
@@ -222,6 +226,13 @@ static int parse_time(bool *has, struct timespec *ret, const char *value)
         return 0;
 }
 
+static int parse_uptime(bool *has, struct timespec *ret, const char *value)
+{
+        int r = parse_time(has, ret, value);
+
+        return r == 0 && ret->tv_sec < 0 ? -EBADMSG : r;
+}
+
 static int parse_filesystem(struct state *s, const char *value)
 {
         return !*value || state_knows_filesystem(s, value) ? -EBADMSG : state_add_filesystem(s, value);
@@ -248,6 +259,10 @@ static int parse_key(void *context, const char *key, const char *value)
                 return parse_text(&s->latest, value);
         if (str_equal(key, "reference"))
                 return parse_time(&s->has_reference, &s->reference, value);
+        if (str_equal(key, "reference-uptime"))
+                return parse_uptime(&seen->uptime, &s->uptime, value);
+        if (str_equal(key, "reference-boot"))
+                return parse_text(&s->boot, value);
         if (str_equal(key, "running-since"))
                 return parse_time(&s->running, &s->running_since, value);
         if (str_equal(key, "partial"))

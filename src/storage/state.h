@@ -27,6 +27,8 @@ struct state {
 
         bool has_reference;
         struct timespec reference; /* a little before the last complete transfer began */
+        char *boot;                /* of the source's machine then, and how long that had been up; NULL: not known */
+        struct timespec uptime;    /* not negative */
         bool running;              /* a transfer was begun and not completed */
         struct timespec running_since;
         bool partial; /* the last transfer was complete, but some files are missing from it */

@@ -111,6 +111,8 @@ int request_put_update(struct buf *b, const struct request_update *u)
         r = r < 0 ? r : pack_text(b, u->source);
         r = r < 0 ? r : pack_text(b, u->filesystem);
         r = r < 0 ? r : pack_time(b, u->now);
+        r = r < 0 ? r : pack_text(b, u->boot);
+        r = r < 0 ? r : pack_time(b, u->uptime);
         return r < 0 ? r : pack_varint(b, u->flags);
 }
 
@@ -118,6 +120,20 @@ int request_put_update(struct buf *b, const struct request_update *u)
 static bool is_line(const char *text)
 {
         return text && !strpbrk(text, "\r\n");
+}
+
+/* One with which can be calculated. */
+static bool is_clock(struct timespec t)
+{
+        const int64_t end = INT64_C(1) << 40;
+
+        return t.tv_sec > -end && t.tv_sec < end;
+}
+
+static bool makes_sense(const struct request_update *u)
+{
+        return is_line(u->machine) && is_line(u->filesystem) && is_line(u->boot) && u->source[0] == '/' &&
+               is_clock(u->now) && is_clock(u->uptime) && u->uptime.tv_sec >= 0;
 }
 
 int request_get_update(const struct wire_message *m, struct request_update *ret, struct err *err)
@@ -129,8 +145,10 @@ int request_get_update(const struct wire_message *m, struct request_update *ret,
         update.source = unpack_text(&u, PATH_MAX - 1);
         update.filesystem = unpack_text(&u, MACHINE_MAX);
         update.now = unpack_time(&u);
+        update.boot = unpack_text(&u, MACHINE_MAX);
+        update.uptime = unpack_time(&u);
         update.flags = (unsigned)unpack_varint(&u, REQUEST_UPDATE_FLAGS);
-        if (!unpack_end(&u) || !is_line(update.machine) || !is_line(update.filesystem) || update.source[0] != '/') {
+        if (!unpack_end(&u) || !makes_sense(&update)) {
                 request_update_deinit(&update);
                 return request_refuse("UPDATE", err);
         }
@@ -143,6 +161,7 @@ void request_update_deinit(struct request_update *u)
         free(u->machine);
         free(u->source);
         free(u->filesystem);
+        free(u->boot);
         *u = (struct request_update){ .machine = NULL };
 }
 

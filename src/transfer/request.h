@@ -75,6 +75,8 @@ enum request_update_flag {
 struct request_update {
         char *machine, *source, *filesystem; /* filesystem: may be "" */
         struct timespec now;                 /* by the client's clock */
+        char *boot;                          /* id of the client's kernel; may be "" */
+        struct timespec uptime;              /* of the client, suspended or not */
         unsigned flags;
 };
 

@@ -56,7 +56,7 @@ static void try_update(struct wire_message m)
 
         if (request_get_update(&m, &u, &err) < 0)
                 return;
-        if (u.source[0] != '/' || strchr(u.machine, '\n'))
+        if (u.source[0] != '/' || strchr(u.machine, '\n') || strchr(u.boot, '\n') || u.uptime.tv_sec < 0)
                 abort();
         request_update_deinit(&u);
 }

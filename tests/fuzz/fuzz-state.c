@@ -60,8 +60,9 @@ static bool same_state(const struct state *a, const struct state *b)
         return same(a->machine, b->machine) && same(a->source, b->source) &&
                same(a->source_filesystem, b->source_filesystem) && same(a->latest, b->latest) &&
                a->has_reference == b->has_reference && same_time(a->reference, b->reference) &&
-               a->running == b->running && same_time(a->running_since, b->running_since) && a->partial == b->partial &&
-               a->entries == b->entries && a->bytes == b->bytes && same_lists(a, b);
+               same(a->boot, b->boot) && (!a->boot || same_time(a->uptime, b->uptime)) && a->running == b->running &&
+               same_time(a->running_since, b->running_since) && a->partial == b->partial && a->entries == b->entries &&
+               a->bytes == b->bytes && same_lists(a, b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -78,7 +78,7 @@ for power in 4755 2755 capability; do
                 esac
                 expect_status 0 run_backup -b source parent/latest
                 # As if that had been long ago: then nothing speaks for a comparison by content.
-                sed -i "s/^reference .*/reference $(date +%s.%N)/" parent/.rsync-system-backup/state
+                sed -i -e "s/^reference .*/reference $(date +%s.%N)/" -e '/^reference-/d' parent/.rsync-system-backup/state
                 as_user "$PYTHON" - latest/his <<'END'
 import os, sys
 os.chdir(sys.argv[1])

@@ -91,6 +91,33 @@ for date in '1970-01-01 00:00:01 UTC' '2000-01-01'; do
         ! grep -q damaged "$tmp/err" || fail "a state from $date is damaged: $(cat "$tmp/err")"
 done
 
+# The clock was ahead in one run and is right in the next: no change since the first hides before it. Then the wrong time
+# is still to come, or has passed meanwhile.
+unseen() {
+        echo "$1" >"$source/unseen"
+        touch -d 2000-01-01 "$source/unseen"
+}
+found() {
+        expect_status 0 run_backup -b "$source" "$parent/latest"
+        same "$source" "$parent/latest"
+        frozen "$parent"
+}
+told='^the clock was ahead .* compared by content$'
+unseen 1
+found
+expect_status 0 at '1 hour' -b "$source" "$parent/latest"
+unseen 2
+expect_status 0 at '2 minutes' -b --dry-run "$source" "$parent/latest"
+grep -q '^changed .*unseen (content)$' "$tmp/out" || fail "it would not be found: $(cat "$tmp/out" "$tmp/err")"
+found
+grep -q "$told" "$tmp/out" "$tmp/err" || fail "it is not told: $(cat "$tmp/out" "$tmp/err")"
+found
+! grep -q "$told" "$tmp/out" "$tmp/err" || fail "the clock is right, but: $(cat "$tmp/out" "$tmp/err")"
+expect_status 0 at '12 seconds' -b "$source" "$parent/latest"
+unseen 3
+sleep 8
+found
+
 # The clock was wrong, in either direction, when a run was killed that lost what it wrote.
 need_tracing
 for date in '2044-01-01' '1980-01-01' '1970-01-01 00:00:01 UTC'; do

@@ -188,7 +188,8 @@ def prepare(path, flags=BACKUP | SNAP | ROTATE, mount="", crypto="", ionice=0):
 
 
 def update(source="/source", machine="m", flags=0):
-    return message(UPDATE, text(machine) + text(source) + text("") + signed(int(time.time())) + varint(0) + varint(flags))
+    now = signed(int(time.time())) + varint(0)
+    return message(UPDATE, text(machine) + text(source) + text("") + now + text("") + signed(0) + varint(0) + varint(flags))
 
 
 # ---- clients: each is given the peer, the path of `latest`, and that of the directory of all

@@ -118,9 +118,20 @@ expect_status 0 run_backup -vv -b -s "$source" "$parent/latest"
 [ "$(grep -c '(content)$' "$tmp/out")" = 2 ] || fail "not the two files are found: $(cat "$tmp/out")"
 same "$source" "$parent/latest"
 
-# The clock was in the future when the last transfer was made, and was put back.
-sed -i "s/^reference .*/reference $(($(date +%s) + 100000)).000000000/" "$state"
+# The clock was in the future when the last transfer was made, and was put back: before this boot, or in it.
+sed -i -e "s/^reference .*/reference $(($(date +%s) + 100000)).000000000/" -e '/^reference-/d' "$state"
+hide sub/14
 echo changed >"$source/sub/1"
+expect_status 0 run_backup -b "$source" "$parent/latest"
+same "$source" "$parent/latest"
+hide sub/15
+sed -i "s/^reference .*/reference $(date +%s.%N)/" "$state"
+grep -q '^reference-boot' "$state" || fail "it does not know by which clock: $(cat "$state")"
+expect_status 0 run_backup -b "$source" "$parent/latest"
+same "$source" "$parent/latest"
+# What is of another boot was before this one, and this change was not.
+hide sub/16
+sed -i -e "s/^reference .*/reference $(date +%s.%N)/" -e 's/^reference-boot .*/reference-boot another/' "$state"
 expect_status 0 run_backup -b "$source" "$parent/latest"
 same "$source" "$parent/latest"
 hide sub/2

@@ -124,6 +124,8 @@ START_TEST(an_update_names_its_source)
                                           .source = source,
                                           .filesystem = empty,
                                           .now = { .tv_sec = -5, .tv_nsec = 999999999 },
+                                          .boot = crypto,
+                                          .uptime = { .tv_sec = INT64_C(1) << 39, .tv_nsec = 7 },
                                           .flags = REQUEST_AGAIN };
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };
         _cleanup_(request_update_deinit) struct request_update v = { .machine = NULL };
@@ -137,18 +139,26 @@ START_TEST(an_update_names_its_source)
         ck_assert_str_eq(v.filesystem, "");
         ck_assert_int_eq(v.now.tv_sec, -5);
         ck_assert_int_eq(v.now.tv_nsec, 999999999);
+        ck_assert_str_eq(v.boot, crypto);
+        ck_assert_int_eq(v.uptime.tv_sec, INT64_C(1) << 39);
+        ck_assert_int_eq(v.uptime.tv_nsec, 7);
         ck_assert_uint_eq(v.flags, REQUEST_AGAIN);
 }
 END_TEST
 
-START_TEST(an_update_of_no_source_is_refused)
+START_TEST(an_update_of_no_source_or_time_is_refused)
 {
         static char relative[] = "source", lines[] = "a\nb";
         const struct request_update cases[] = {
-                { .machine = machine, .source = relative, .filesystem = empty },
-                { .machine = machine, .source = empty, .filesystem = empty },
-                { .machine = lines, .source = source, .filesystem = empty },
-                { .machine = machine, .source = source, .filesystem = lines },
+                { .machine = machine, .source = relative, .filesystem = empty, .boot = empty },
+                { .machine = machine, .source = empty, .filesystem = empty, .boot = empty },
+                { .machine = lines, .source = source, .filesystem = empty, .boot = empty },
+                { .machine = machine, .source = source, .filesystem = lines, .boot = empty },
+                { .machine = machine, .source = source, .filesystem = empty, .boot = lines },
+                { .machine = machine, .source = source, .boot = empty, .now = { .tv_sec = INT64_MIN } },
+                { .machine = machine, .source = source, .boot = empty, .now = { .tv_sec = INT64_MAX } },
+                { .machine = machine, .source = source, .boot = empty, .uptime = { .tv_sec = INT64_MAX } },
+                { .machine = machine, .source = source, .boot = empty, .uptime = { .tv_sec = -1 } },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -218,7 +228,7 @@ int main(void)
         tcase_add_test(all, a_place_has_its_inodes);
         tcase_add_test(all, a_place_does_not_promise_more_than_it_brings);
         tcase_add_test(all, an_update_names_its_source);
-        tcase_add_test(all, an_update_of_no_source_is_refused);
+        tcase_add_test(all, an_update_of_no_source_or_time_is_refused);
         tcase_add_test(all, an_error_is_the_same_on_both_sides);
         tcase_add_test(all, an_error_that_is_none_is_refused);
         suite_add_tcase(suite, all);

@@ -17,7 +17,8 @@ static void set(char **field, const char *value)
 static struct state make(void)
 {
         struct state s = { .has_reference = true,
-                           .reference = { -5, 999999999 },
+                           .reference = { INT64_MIN, 999999999 },
+                           .uptime = { INT64_MAX, 1 },
                            .running = true,
                            .running_since = { INT64_C(1) << 40, 1 },
                            .partial = true,
@@ -28,6 +29,7 @@ static struct state make(void)
         set(&s.source, hostile);
         set(&s.source_filesystem, " ");
         set(&s.latest, "%");
+        set(&s.boot, hostile);
         ck_assert_int_eq(state_add_filesystem(&s, "uuid-1"), 0);
         ck_assert_int_eq(state_add_filesystem(&s, "uuid-2"), 0);
         ck_assert_int_eq(state_add_filesystem(&s, "uuid-1"), 0);
@@ -49,6 +51,8 @@ static void check_equal(const struct state *a, const struct state *b)
         check_text(a->source, b->source);
         check_text(a->source_filesystem, b->source_filesystem);
         check_text(a->latest, b->latest);
+        check_text(a->boot, b->boot);
+        ck_assert(a->uptime.tv_sec == b->uptime.tv_sec && a->uptime.tv_nsec == b->uptime.tv_nsec);
         ck_assert(a->has_reference == b->has_reference);
         ck_assert(a->running == b->running && a->partial == b->partial);
         ck_assert(a->reference.tv_sec == b->reference.tv_sec && a->reference.tv_nsec == b->reference.tv_nsec);
@@ -189,6 +193,12 @@ START_TEST(damage_of_every_kind_is_refused)
                 "reference +5.123456789",
                 "reference 99999999999999999999.123456789",
                 "reference 5.123456789\nreference 5.123456789",
+                "reference-uptime 5",
+                "reference-uptime -5.123456789",
+                "reference-uptime 9223372036854775808.123456789",
+                "reference-uptime 5.123456789\nreference-uptime 5.123456789",
+                "reference-boot ",
+                "reference-boot a\nreference-boot a",
                 "running-since 5.1",
                 "running-since 5.123456789\nrunning-since 5.123456789",
                 "entries -1",
