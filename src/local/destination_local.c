@@ -13,6 +13,7 @@
 #include "local/local_fence.h"
 #include "local/local_marks.h"
 #include "options/options.h"
+#include "options/options_check.h"
 #include "progress.h"
 #include "rotate/calendar.h"
 #include "rotate/names.h"
@@ -356,6 +357,8 @@ int destination_local_new(struct destination **ret, const struct destination_con
         r = local_place_name(&l->place, config->options->destination.path, config->options->mount, err);
         if (r == 0)
                 r = stay_inside(l, err);
+        if (r == 0)
+                r = options_check_name(config->options, l->place.latest, err);
         if (r == 0)
                 r = local_disk_check_path(&l->disk, l->place.parent, err);
         if (r < 0) {

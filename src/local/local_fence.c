@@ -14,8 +14,6 @@
 
 enum { SHOWN_MAX = 300 };
 
-#define OWN_PREFIX ".rsync-system-backup"
-
 static const char *show(const char *path, char out[SHOWN_MAX])
 {
         path_show(NULL, path, out, SHOWN_MAX);
@@ -47,7 +45,7 @@ static bool is_taken(const char *name)
 {
         int64_t time;
 
-        return names_parse(name, &time) || str_starts(name, OWN_PREFIX);
+        return names_parse(name, &time) || names_is_own(name);
 }
 
 /* Is one component of @path? */

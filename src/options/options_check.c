@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "options/options.h"
+#include "rotate/names.h"
 
 #include <stdio.h>
 
@@ -140,10 +141,29 @@ static int check_link(const struct options *o, struct err *err)
         return 0;
 }
 
+/* A snapshot never changes, and there is but one `latest` for them. */
+int options_check_name(const struct options *o, const char *name, struct err *err)
+{
+        char shown[SHOWN_MAX];
+        int64_t moment;
+
+        path_show(NULL, name, shown, sizeof(shown));
+        if (names_is_own(name)) {
+                err_usage(err, "the destination cannot be '%s': the program keeps such names for itself", shown);
+                return err_hint(err, "use another name, such as 'latest'");
+        }
+        if ((!o->backup && !o->snapshot) || !names_parse(name, &moment))
+                return 0;
+        err_usage(err, "the destination cannot be '%s': what has such a name is a snapshot, and never changes", shown);
+        return err_hint(err, "use another directory, such as 'latest' beside the snapshots");
+}
+
 int options_check(const struct options *o, struct err *err)
 {
         bool is_daemon = o->destination.kind == LOCATION_DAEMON;
 
+        if (options_check_name(o, path_base(o->destination.path), err) < 0)
+                return err->code;
         if (o->tunnel.host && !is_daemon) {
                 err_usage(err, "--tunnel leads to an rsync daemon, and the destination is none");
                 return err_hint(err,

@@ -1,4 +1,5 @@
-/* What only shows when all options are put together: for options.c. All return 0, or -EINVAL with @err filled. */
+/* What only shows when all options are put together: for options.c, and for an agent. All return 0, or -EINVAL with
+ * @err filled. */
 #pragma once
 
 #include "options/settings.h"
@@ -11,6 +12,12 @@ int options_choose_actions(struct options *o, const enum settings_toggle *flags,
 
 /* Of --list. */
 int options_settle_list(struct options *o, struct err *err);
+
+/*
+ * Can a destination have this name, the last component of its path? Not one of the program's own; nor, for what a run
+ * would do there, a snapshot's.
+ */
+int options_check_name(const struct options *o, const char *name, struct err *err);
 
 /* Do destination, disk and connection go together? */
 int options_check(const struct options *o, struct err *err);

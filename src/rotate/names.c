@@ -47,6 +47,11 @@ bool names_parse(const char *name, int64_t *ret)
         return *p == '\0' && calendar_seconds(&date, ret);
 }
 
+bool names_is_own(const char *name)
+{
+        return str_starts(name, ".rsync-system-backup");
+}
+
 const char *names_format(int64_t seconds, char out[NAMES_SIZE])
 {
         struct calendar_date date;

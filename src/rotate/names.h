@@ -16,5 +16,9 @@ enum { NAMES_SIZE = sizeof("YYYY-MM-DD HH:MM:SS") };
 /* Is @name, one path component, a snapshot's name? If so, *ret is its moment; else *ret is untouched. */
 bool names_parse(const char *name, int64_t *ret);
 
+/* Does @name begin as all names do that the program keeps for itself: the state, what is made or removed, temporaries?
+ */
+bool names_is_own(const char *name);
+
 /* Write the name that the program gives to a snapshot of this moment. Returns @out. */
 const char *names_format(int64_t seconds, char out[NAMES_SIZE]);

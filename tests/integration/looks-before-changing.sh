@@ -118,6 +118,14 @@ expect_status 1 as_user "$RSB" --no-sudo own/source own/parent/latest
 grep -q "^error: .*own/source.*Permission denied" "$tmp/err" || fail "an unreadable source: $(cat "$tmp/err")"
 [ "$before" = "$(facts own/parent | grep -v /.rsync-system-backup)" ] || fail "an unreadable source changed the backup"
 
+# A snapshot is none, nor what the program keeps beside it; an agent sees to that by itself.
+before=$(facts parent)
+for at in "$newest" .rsync-system-backup .rsync-system-backup.new; do
+        expect_status 2 run_backup --force source "parent/$at"
+        grep -q "^error: the destination cannot be '$at'.*such as 'latest'" "$tmp/err" || fail "$at: $(cat "$tmp/err")"
+done
+[ "$before" = "$(facts parent)" ] || fail "a snapshot, or what is beside it, was taken for a destination"
+
 # A destination that cannot be one.
 echo file >file
 refused 'must be a directory' run_backup source file

@@ -52,6 +52,17 @@ wrong 'tunnel leads to an rsync daemon' --tunnel=host source host:/parent/latest
 wrong '' host:/source parent/latest
 wrong '' '' parent/latest
 wrong '' source ''
+for own in '' .new .trash-1 -of-mine; do
+        for at in "$tmp/parent/" parent/./ host:/parent/ host: host::module/ rsync://host/module/dir/; do
+                wrong "cannot be '.rsync-system-backup$own'.*another name" source "$at.rsync-system-backup$own/"
+        done
+        wrong "cannot be '.rsync-system-backup$own'" -f source "parent/.rsync-system-backup$own"
+done
+for at in parent/ host:/parent/ host::module/; do
+        wrong "cannot be '2026-11-21 17:00:00'.*such as 'latest'" -f source "${at}2026-11-21 17:00:00"
+        wrong "cannot be '20261121'" -b -f source "${at}20261121"
+done
+wrong "cannot be '2026-11-21'" -s -f "parent/2026-11-21"
 wrong 'missing.ini' --config=missing.ini
 printf 'destination = /x\n' >none.ini
 wrong 'none.ini' --config=none.ini

@@ -258,6 +258,20 @@ START_TEST(what_cannot_be_combined_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_kept_beside_a_destination_is_none)
+{
+        check_hinted("/srv/.rsync-system-backup", "cannot be '.rsync-system-backup'", "use another name");
+        check_refused("--list host:.rsync-system-backup.new", "cannot be '.rsync-system-backup.new'");
+        check_refused("host::module/x/.rsync-system-backup.trash-1/", "cannot be '.rsync-system-backup.trash-1'");
+        check_hinted("-f /srv/2026-11-21", "cannot be '2026-11-21': what has such a name is a snapshot", "'latest'");
+        check_refused("-b host::module/20261121", "cannot be '20261121'");
+        _cleanup_(options_freep) struct options *look = parsed("--status /srv/2026-11-21");
+        ck_assert_str_eq(look->destination.path, "/srv/2026-11-21");
+        _cleanup_(options_freep) struct options *module = parsed("host::.rsync-system-backup");
+        ck_assert_str_eq(module->destination.path, "");
+}
+END_TEST
+
 START_TEST(rsync_as_the_remote_command_serves)
 {
         static const char *const rsync[] = { "rsync", "/opt/bin/rsync", "sudo_-n_rsync", "'/opt/bin/rsync'",
@@ -637,6 +651,7 @@ int main(void)
         tcase_add_test(cases, bad_values_are_named_with_their_option);
         tcase_add_test(cases, a_remote_source_is_refused);
         tcase_add_test(cases, what_cannot_be_combined_is_refused);
+        tcase_add_test(cases, what_is_kept_beside_a_destination_is_none);
         tcase_add_test(cases, rsync_as_the_remote_command_serves);
         tcase_add_test(cases, a_connection_is_used_as_asked);
         tcase_add_test(cases, a_local_directory_has_no_connection);
