@@ -39,6 +39,7 @@
  *      outcome/             what the run came to
  *        summary, facts           to people, to the journal
  *        publish                  to machines: outcome_document (--report), metrics (--metrics); and for next time
+ *        publish_spoils           where they must not be
  *        told                     what documents begin with
  *      status/              instead of a run: how backups stand (--status)
  *        status_look, status_judge, status_document   what is known, whether that is good, to machines

@@ -36,6 +36,16 @@ int local_check_is_empty(int dirfd)
         return r < 0 ? r : names.count == 0;
 }
 
+int local_check_is_same(int fd, int other_fd)
+{
+        struct entry e, other;
+        int r = entry_stat_fd(&e, fd);
+
+        if (r == 0)
+                r = entry_stat_fd(&other, other_fd);
+        return r < 0 ? r : entry_is_same_inode(&e, &other);
+}
+
 /* ---- a transfer into a directory full of something else ---- */
 
 static int check_swapped(const struct local_place *p, struct err *err)

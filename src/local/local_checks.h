@@ -15,6 +15,9 @@ struct source_avoid;
 /* Has the directory no entries? Return 1, 0, or -errno. */
 int local_check_is_empty(int dirfd);
 
+/* Are they one directory? Return 1, 0, or -errno. */
+int local_check_is_same(int fd, int other_fd);
+
 /* Is the directory, or one above it, among @avoid? Return 1, 0, or -errno. */
 int local_check_is_inside(int fd, const struct source_avoid *avoid);
 

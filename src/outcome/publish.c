@@ -12,9 +12,8 @@
 #include "outcome/metrics.h"
 #include "outcome/outcome.h"
 #include "outcome/outcome_document.h"
-#include "rotate/names.h"
+#include "outcome/publish_spoils.h"
 #include "storage/history.h"
-#include "storage/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,36 +129,14 @@ static char *place_of(const char *file)
         return resolved ? path_join(resolved, path_base(absolute)) : NULL;
 }
 
-/* A name beside the destination that is ours: it, a snapshot, or what the state is kept in. */
-static bool is_ours(const char *name, const char *destination)
-{
-        int64_t moment;
-
-        return str_equal(name, path_base(destination)) || names_parse(name, &moment) ||
-               strncmp(name, STATE_DIRECTORY, strlen(STATE_DIRECTORY)) == 0;
-}
-
-/* Snapshots never change, and `latest` is what the source is. */
-static bool spoils(const char *place, const struct location *destination)
-{
-        _cleanup_(freep) char *parent = destination->kind == LOCATION_LOCAL ? path_parent(destination->path) : NULL;
-        _cleanup_(freep) char *above = parent ? path_resolve(parent) : NULL;
-        _cleanup_(freep) char *name = NULL;
-        const char *below = above ? path_below(place, above) : NULL;
-
-        if (!below)
-                return false;
-        name = strndup(below, strcspn(below, "/"));
-        return name && is_ours(name, destination->path);
-}
-
 static int check_backup(const char *option, const char *file, const char *place, const struct options *o,
                         struct err *err)
 {
         char shown[SHOWN_MAX];
+        int r = place ? publish_spoils(place, &o->destination, err) : 0;
 
-        if (!place || !spoils(place, &o->destination))
-                return 0;
+        if (r <= 0)
+                return r;
         path_show(NULL, file, shown, sizeof(shown));
         return err_usage(err, "%s: '%s' would be in the backup", option, shown);
 }

@@ -165,6 +165,32 @@ for file in disk/latest/r.json disk/latest/dir/r.json "disk/$snapshot/r.json" "$
         grep -q "^error: --report: '.*' would be in the backup" err || fail "$file: $(cat err)"
 done
 expect_status 2 run_backup --metrics=disk/latest/m.prom source disk/latest
+# by whatever way it is reached, and however little of it is mounted there
+mkdir bound
+ours() { # MOUNTED FILE...: is refused as being in the backup
+        local file
+        mount --bind "$1" bound
+        shift
+        for file; do
+                expect_status 2 run_backup -q --report="$file" source disk/latest
+                grep -q "^error: --report: '.*' would be in the backup" err || fail "$file: $(cat err)"
+                expect_status 2 run_backup -q --metrics="$file" source disk/latest
+                [ ! -e "$file" ] || cmp -s "$file" disk/.rsync-system-backup/state || fail "$file was written"
+        done
+        umount bound
+}
+cp disk/.rsync-system-backup/state state.before
+ours disk "bound/$snapshot/r.json" "bound/$snapshot/dir/r.json" bound/latest/r.json bound/.rsync-system-backup/state \
+        bound/.rsync-system-backup.new "bound/2001-01-01"
+ours "disk/$snapshot/dir" bound/r.json
+ours disk/latest bound/r.json bound/dir/r.json
+ours disk/.rsync-system-backup bound/r.json
+ours . "bound/disk/$snapshot/r.json"
+cmp state.before disk/.rsync-system-backup/state || fail "the state was replaced"
+mount --bind disk bound
+expect_status 0 run_backup -n --report=bound/r.json --metrics=bound/m.prom source disk/latest
+umount bound
+rm disk/r.json
 expect_status 2 run_backup --report=r.json --metrics=./disk/../r.json source disk/latest
 grep -q 'are the same file' err || fail "$(cat err)"
 expect_status 0 run_backup -n --report=disk/r.json --metrics=/dev/null source disk/latest
