@@ -166,7 +166,8 @@ static int set_up(const struct options *o, int argc, char **argv, struct err *er
         return 0;
 }
 
-static void do_run(const struct options *o, struct report *report)
+/* Return the exit status: what was told of the run is what it ends with, even if a signal comes later. */
+static int do_run(const struct options *o, struct report *report)
 {
         _cleanup_(outcome_deinit) struct outcome outcome = { .options = o, .report = report };
         struct surroundings surroundings;
@@ -175,7 +176,7 @@ static void do_run(const struct options *o, struct report *report)
 
         if (publish_check(o, &err) < 0) {
                 report_failure(report, &err);
-                return;
+                return report_exit_status(report);
         }
         outcome_begin(&outcome);
         r = surroundings_begin(&surroundings, &outcome, &err);
@@ -184,15 +185,17 @@ static void do_run(const struct options *o, struct report *report)
                 run(&outcome, report, &surroundings);
         else if (r < 0)
                 report_failure(report, &err);
+        if (publish_flush(&err) < 0)
+                report_failure(report, &err);
         outcome_end(&outcome);
+        publish_outcome(&outcome, report);
         /* What was asked for in a wrong way was not begun. */
         if (!report_is_refused(report)) {
                 summary_end(&outcome);
                 summary_first(&outcome);
         }
-        if (publish_outcome(&outcome) < 0)
-                report_mark_untold(report);
         surroundings_end(&surroundings);
+        return outcome.status;
 }
 
 /* A look is no run: nobody is told of it but who asked. */
@@ -218,7 +221,7 @@ static int do_task(const struct options *o, int argc, char **argv)
         };
         _cleanup_(report_freep) struct report *report = NULL;
         ERR_LOCAL(err);
-        int r, status = 0;
+        int r, status = -1;
 
         log_init("rsync-system-backup", level_for(o->verbosity));
         if (o->told.report && str_equal(o->told.report, "-"))
@@ -236,13 +239,11 @@ static int do_task(const struct options *o, int argc, char **argv)
         else if (r == 0 && o->task == OPTIONS_LIST)
                 do_list(o, report);
         else if (r == 0)
-                do_run(o, report);
+                status = do_run(o, report);
         if (r < 0)
                 report_failure(report, &err);
         stop_deinit();
-        if (status > 0)
-                return status;
-        return report_exit_status(report);
+        return status >= 0 ? status : report_exit_status(report);
 }
 
 static int show(enum options_show what)
@@ -258,12 +259,14 @@ static int show(enum options_show what)
         }
 }
 
-/* What did not arrive on standard output was not told. */
+/* Of a run nothing is left to be written by now. */
 static int flush(int status, int failure)
 {
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        ERR_LOCAL(err);
+
+        if (publish_flush(&err) == 0)
                 return status;
-        log_error("cannot write to standard output");
+        log_err(LOG_LEVEL_ERROR, &err);
         return status == EXIT_SUCCESS ? failure : status;
 }
 

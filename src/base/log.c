@@ -20,7 +20,8 @@ static struct {
         enum log_level most;
         bool terminal, journal, colour;
         bool status_shown;
-        FILE *list;                                                          /* NULL: standard output */
+        int lost;   /* -errno of the first line that did not arrive on standard output */
+        FILE *list; /* NULL: standard output */
         void (*sink)(void *context, enum log_level level, const char *text); /* instead of standard error */
         void *sink_context;
         bool (*send)(enum log_level level, const char *text, const char *step, const struct log_fields *fields);
@@ -95,6 +96,16 @@ static void erase_status(void)
         the_log.status_shown = false;
 }
 
+/* Which error it is can be told only at once. */
+static int keep_loss(FILE *file, bool is_lost)
+{
+        int r = !is_lost ? 0 : errno ? -errno : -EIO;
+
+        if (file == stdout && the_log.lost == 0)
+                the_log.lost = r;
+        return r;
+}
+
 static void write_stderr(enum log_level level, const char *text)
 {
         static const char *const labels[] = { [LOG_LEVEL_ERROR] = "error: ", [LOG_LEVEL_WARNING] = "warning: " };
@@ -133,8 +144,8 @@ static void _printf_(3, 0)
         if (the_log.sink) {
                 the_log.sink(the_log.sink_context, level, text);
         } else {
-                /* Both may lead to one file. That it failed is remembered by the stream. */
-                (void)fflush(stdout);
+                /* Both may lead to one file. */
+                (void)keep_loss(stdout, fflush(stdout) != 0);
                 erase_status();
                 if (!the_log.journal || !the_log.send || !the_log.send(level, text, the_log.step, fields))
                         write_stderr(level, text);
@@ -191,15 +202,30 @@ void log_print_aside(void)
 int log_print(const char *text)
 {
         FILE *list = the_log.list ? the_log.list : stdout;
-        int r = 0;
+        int r;
 
         pthread_mutex_lock(&the_log.lock);
         if (the_log.status_shown) {
                 erase_status();
                 fflush(stderr);
         }
-        if (make_room(list, strlen(text) + 1) < 0 || fprintf(list, "%s\n", text) < 0)
-                r = errno ? -errno : -EIO;
+        r = keep_loss(list, make_room(list, strlen(text) + 1) != 0 || fprintf(list, "%s\n", text) < 0);
+        pthread_mutex_unlock(&the_log.lock);
+        return r;
+}
+
+int log_print_flush(void)
+{
+        int r;
+
+        pthread_mutex_lock(&the_log.lock);
+        (void)keep_loss(stdout, fflush(stdout) != 0);
+        r = the_log.lost < 0 ? the_log.lost : ferror(stdout) ? -EIO : 0;
+        the_log.lost = 0;
+        if (r < 0) {
+                __fpurge(stdout);
+                clearerr(stdout);
+        }
         pthread_mutex_unlock(&the_log.lock);
         return r;
 }

@@ -83,6 +83,12 @@ void log_err_as(enum log_event event, enum log_level level, struct err *err);
  */
 int log_print(const char *text);
 
+/*
+ * Have all that standard output was given arrive there. Return 0, or -errno for what did not since the last call, which
+ * is given up.
+ */
+int log_print_flush(void);
+
 /* From now on standard output is for something else: what log_print() is given goes to standard error. */
 void log_print_aside(void);
 

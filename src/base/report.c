@@ -35,7 +35,7 @@ enum {
 struct report {
         struct report_config config;
         atomic_uint_least64_t own[NUMBERS], other[NUMBERS]; /* other: what another process has told */
-        atomic_bool failed, untold, leftovers;
+        atomic_bool failed, leftovers;
         atomic_int failure_status;
         char failure[ERR_TEXT_MAX + ERR_HINT_MAX + 2];
         pthread_mutex_t lock; /* guards lacks and kept */
@@ -342,11 +342,6 @@ void report_mark_partial(struct report *r)
         atomic_store(&r->own[PARTIAL], 1);
 }
 
-void report_mark_untold(struct report *r)
-{
-        atomic_store(&r->untold, true);
-}
-
 void report_mark_leftovers(struct report *r)
 {
         atomic_store(&r->leftovers, true);
@@ -417,7 +412,5 @@ int report_exit_status(const struct report *r)
                 return 128 + stop_signal();
         if (report_has_failed(r))
                 return atomic_load(&r->failure_status);
-        if (atomic_load(&r->untold))
-                return 1;
         return report_is_partial(r) || report_remains_count(r) > 0 ? 23 : 0;
 }

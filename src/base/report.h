@@ -163,9 +163,6 @@ const char *report_failure_text(const struct report *r);
 /* Another run's transfer that is known to be incomplete counts as this run's own. */
 void report_mark_partial(struct report *r);
 
-/* All is done, but somebody who was to be told of it was not: a failure, if there is no worse. */
-void report_mark_untold(struct report *r);
-
 /* A temporary of ours is in `latest` and could not be removed: no snapshot is to have it. */
 void report_mark_leftovers(struct report *r);
 

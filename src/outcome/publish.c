@@ -76,16 +76,38 @@ static int replace(const char *file, unsigned mode, const struct buf *text)
         return r;
 }
 
+/* Which error it was is not always known: then it is this one. */
+static int fail_output(int code, struct err *err)
+{
+        bool is_known = code != -EIO;
+
+        return err_runf(err, code, "cannot write to standard output%s%s", is_known ? ": " : "",
+                        is_known ? strerror(-code) : "");
+}
+
+int publish_flush(struct err *err)
+{
+        int r = log_print_flush();
+
+        return r < 0 ? fail_output(r, err) : 0;
+}
+
+static int write_output(const struct buf *text, struct err *err)
+{
+        int r = fwrite(text->data, 1, text->size, stdout) == text->size ? 0 : -errno, flushed = log_print_flush();
+
+        return r < 0 ? fail_output(r, err) : flushed < 0 ? fail_output(flushed, err) : 0;
+}
+
 int publish_file(const char *file, unsigned mode, const struct buf *text, struct err *err)
 {
         int r;
 
-        if (!str_equal(file, "-") && is_special(file))
-                return write_special(file, text, err);
         if (str_equal(file, "-"))
-                r = fwrite(text->data, 1, text->size, stdout) == text->size ? 0 : -EIO;
-        else
-                r = replace(file, mode, text);
+                return write_output(text, err);
+        if (is_special(file))
+                return write_special(file, text, err);
+        r = replace(file, mode, text);
         return r < 0 ? err_run(err, r, "write", file) : 0;
 }
 
@@ -160,11 +182,11 @@ int publish_check(const struct options *o, struct err *err)
 
 /* ---- the outcome of a run ---- */
 
-static int remember(const struct outcome *o, const char *destination, struct err *err)
+/* The texts are borrowed from @o. */
+static struct history_run describe(const struct outcome *o)
 {
         const struct report *r = o->report;
-        const char *failure = o->is_skipped ? o->skipped : report_failure_text(r);
-        _cleanup_(freep) char *copy = *failure ? strdup(failure) : NULL;
+        bool is_skipped = o->is_skipped && !report_has_failed(r);
         struct history_run run = {
                 .begun = o->begun.tv_sec,
                 .ended = o->ended.tv_sec,
@@ -173,29 +195,22 @@ static int remember(const struct outcome *o, const char *destination, struct err
                 .bytes = report_get(r, REPORT_BYTES),
                 .copied_bytes = report_get(r, REPORT_COPIED_BYTES),
                 .lost = report_items(r),
-                .failure = copy,
         };
 
+        run.failure = (char *)(is_skipped ? o->skipped : report_failure_text(r));
+        if (!*run.failure)
+                run.failure = NULL;
         snprintf(run.outcome, sizeof(run.outcome), "%s", outcome_word(o));
         snprintf(run.snapshot, sizeof(run.snapshot), "%s", o->snapshot);
-        return history_record(destination, &run, err);
-}
-
-static int write_metrics(const struct outcome *o, const char *destination, struct err *err)
-{
-        _cleanup_(history_deinit) struct history h = { .destination = NULL };
-        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
-        int r = history_load(&h, destination, err);
-
-        if (r == 0 && metrics_write(&h, o, &text) < 0)
-                r = err_oom(err);
-        return r == 0 ? publish_file(o->options->told.metrics, PUBLISH_METRICS_MODE, &text, err) : r;
+        return run;
 }
 
 static int write_report(const struct outcome *o, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf text = { .data = NULL };
 
+        if (!o->options->told.report)
+                return 0;
         if (outcome_document(o, &text) < 0)
                 return err_oom(err);
         return publish_file(o->options->told.report, PUBLISH_REPORT_MODE, &text, err);
@@ -237,25 +252,49 @@ void publish_start(const struct outcome *o)
                 log_err(LOG_LEVEL_WARNING, &err);
 }
 
-int publish_outcome(const struct outcome *o)
+/* What this machine will remember, this run included. */
+static int write_metrics(const struct outcome *o, const char *destination, struct err *err)
+{
+        _cleanup_(history_deinit) struct history h = { .destination = NULL };
+        _cleanup_(buf_deinit) struct buf text = { .data = NULL };
+        const struct history_run run = describe(o);
+        int r;
+
+        if (!o->options->told.metrics || o->options->dry_run)
+                return 0;
+        r = history_load(&h, destination, err);
+        if (r < 0)
+                return r;
+        if ((is_worth_remembering(o) && history_note(&h, &run) < 0) || metrics_write(&h, o, &text) < 0)
+                return err_oom(err);
+        return publish_file(o->options->told.metrics, PUBLISH_METRICS_MODE, &text, err);
+}
+
+/* What the run ends with is what is told from now on. */
+static void fail(struct outcome *o, struct report *report, struct err *err)
+{
+        if (report_has_failed(report))
+                log_err(LOG_LEVEL_ERROR, err);
+        else
+                report_failure(report, err);
+        o->status = report_exit_status(report);
+}
+
+/* Metrics can be written twice, a report perhaps not, as where it is standard output. What is remembered comes last. */
+void publish_outcome(struct outcome *o, struct report *report)
 {
         _cleanup_(freep) char *destination = NULL;
+        struct history_run run;
         ERR_LOCAL(err);
-        int r = publish_key(o->options, &destination, &err);
 
-        if (r < 0) {
-                log_err(LOG_LEVEL_ERROR, &err);
-                return r;
+        if (publish_key(o->options, &destination, &err) < 0 || write_metrics(o, destination, &err) < 0)
+                fail(o, report, &err);
+        if (write_report(o, &err) < 0) {
+                fail(o, report, &err);
+                if (destination && write_metrics(o, destination, &err) < 0)
+                        log_err(LOG_LEVEL_ERROR, &err);
         }
-        if (is_worth_remembering(o) && remember(o, destination, &err) < 0)
+        run = describe(o);
+        if (destination && is_worth_remembering(o) && history_record(destination, &run, &err) < 0)
                 log_err(LOG_LEVEL_WARNING, &err);
-        if (o->options->told.metrics && !o->options->dry_run)
-                r = write_metrics(o, destination, &err);
-        if (r < 0)
-                log_err(LOG_LEVEL_ERROR, &err);
-        if (o->options->told.report && write_report(o, &err) < 0) {
-                r = err.code;
-                log_err(LOG_LEVEL_ERROR, &err);
-        }
-        return r;
 }

@@ -288,6 +288,39 @@ status=0
 "$RSB" --status --max-age=1h disk/latest >/dev/full 2>err || status=$?
 [ "$status" = 3 ] || fail "a check whose answer is lost ends with $status"
 
+# what does not arrive is a failure, to all who are told of the run
+failed() { # WHAT: so it ended, for that reason
+        [ "$(grep -c '^error: ' err)" = 2 ] || fail "it is not told once: $(cat err)"
+        tail -n 1 err | grep -q '^error: backup failed' || fail "the last line does not tell how it ended: $(cat err)"
+        status_says 0 '^last run: .*failed'
+        grep -q "^ *$1" out || fail "no reason in $(cat out)"
+}
+exec 7> >(true)
+wait $!
+for sink in '>/dev/full' '>&7'; do
+        touch source/dir/file
+        expect_status 1 sh -c "exec \"\$@\" $sink" - "$RSB" --disable-notifications -v --report=r.json --metrics=m.prom \
+                source disk/latest
+        failed 'cannot write to standard output: '
+        valid r.json
+        told 'd["outcome"], d["exit_status"], "standard output" in d["failure"]' "('failed', 1, True)"
+        metric 'last_run_exit_status{destination="[^"]*disk/latest"}' 1
+        expect_status 1 sh -c "exec \"\$@\" $sink" - "$RSB" --disable-notifications --report=- --metrics=m.prom \
+                source disk/latest
+        failed 'cannot write to standard output: '
+        metric 'last_run_exit_status{destination="[^"]*disk/latest"}' 1
+done
+exec 7>&-
+expect_status 1 run_backup --metrics=/dev/full --report=r.json source disk/latest
+failed "cannot write '/dev/full'"
+told 'd["outcome"], d["exit_status"]' "('failed', 1)"
+expect_status 1 run_backup --report=/dev/full --metrics=m.prom source disk/latest
+failed "cannot write '/dev/full'"
+metric 'last_run_exit_status{destination="[^"]*disk/latest"}' 1
+expect_status 0 run_backup -v --report=r.json --metrics=m.prom source disk/latest
+told 'd["outcome"], d["exit_status"]' "('complete', 0)"
+metric 'last_run_exit_status{destination="[^"]*disk/latest"}' 0
+
 # who holds a FIFO and does not read it keeps the run for a while, and a signal ends it
 mkfifo theirs/pipe
 chmod 666 theirs/pipe
