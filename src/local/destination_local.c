@@ -303,11 +303,19 @@ static int save_last_state(struct local *l, struct err *err)
         return r;
 }
 
+static int finish(struct local *l, struct err *err)
+{
+        const struct options *o = l->d.config->options;
+        int r = save_last_state(l, err);
+
+        return r < 0 || o->dry_run || l->place.parent_fd < 0 ? r : local_check_still_there(&l->place, o, err);
+}
+
 static int local_release(struct destination *d, struct err *err)
 {
         struct local *l = local_of(d);
         ERR_LOCAL(second);
-        int r = save_last_state(l, err);
+        int r = finish(l, err);
 
         d->parent = NULL;
         local_place_deinit(&l->place);

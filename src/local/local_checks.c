@@ -17,6 +17,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 enum { SHOWN_MAX = 300 };
@@ -270,6 +272,45 @@ int local_check_mounted(const struct local_place *p, const struct options *o, st
                 return 0;
         return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'", show(p->parent, shown),
                         show(o->mount, shown_point));
+}
+
+/* ---- a destination that went elsewhere meanwhile ---- */
+
+static int open_path(int dirfd, const char *path, int flags)
+{
+        int fd = openat(dirfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC | flags);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* By the path as it was given, whose symlinks may lead elsewhere by now. Return 1, 0 or -errno. */
+static int is_still_there(const struct local_place *p, const char *path)
+{
+        _cleanup_(freep) char *parent = path_parent(path);
+        _cleanup_(fd_closep) int parent_fd = parent ? open_path(AT_FDCWD, parent, 0) : -ENOMEM, latest_fd = -1;
+        int r = parent_fd < 0 ? parent_fd : local_check_is_same(parent_fd, p->parent_fd);
+
+        if (r > 0 && p->latest_fd >= 0) {
+                latest_fd = open_path(parent_fd, p->latest, O_NOFOLLOW);
+                r = latest_fd < 0 ? latest_fd : local_check_is_same(latest_fd, p->latest_fd);
+        }
+        return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+}
+
+int local_check_still_there(const struct local_place *p, const struct options *o, struct err *err)
+{
+        char link[32], now[PATH_MAX], shown[SHOWN_MAX], shown_now[SHOWN_MAX];
+        int r = is_still_there(p, o->destination.path);
+        ssize_t n;
+
+        if (r != 0)
+                return r < 0 ? err_run(err, r, "look for what was done in", o->destination.path) : 0;
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", p->latest_fd >= 0 ? p->latest_fd : p->parent_fd);
+        n = readlink(link, now, sizeof(now) - 1);
+        now[n < 0 ? 0 : n] = '\0';
+        err_runf(err, -ESTALE, "'%s' leads elsewhere now than when this run began: what it did is in '%s'",
+                 show(o->destination.path, shown), n < 0 ? "?" : show(now, shown_now));
+        return err_hint(err, "it was moved, replaced or mounted over meanwhile");
 }
 
 /* ---- what there must be ---- */

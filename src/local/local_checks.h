@@ -33,5 +33,8 @@ int local_check_source(const struct local_place *p, const struct destination_con
 /* Is the place on what is mounted at --mount, if that was given? Return 0 or a negative errno with @err filled. */
 int local_check_mounted(const struct local_place *p, const struct options *o, struct err *err);
 
+/* Once all is done: does the path still lead to where it was done? Return 0 or a negative errno with @err filled. */
+int local_check_still_there(const struct local_place *p, const struct options *o, struct err *err);
+
 /* Nothing is changed. Return 0 or a negative errno with @err filled. */
 int local_checks(const struct local_place *p, const struct destination_config *c, struct err *err);

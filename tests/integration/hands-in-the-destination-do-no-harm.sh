@@ -1,7 +1,7 @@
 #!/bin/bash
 # hands-in-the-destination-do-no-harm.sh: while a run is under way somebody removes what it works with by hand: a snapshot
-# that it is going to remove, the one that it is removing or making, parts of `latest`, its state. The run ends with 0
-# where nothing is missing, else it says so; all other snapshots stay, and the next run is exact.
+# that it is going to remove, the one that it is removing or making, parts of `latest`, its state; or moves
+# it all. The run ends with 0 where nothing is missing, else it says so; all other snapshots stay, and the next run is exact.
 . "$(dirname "$0")/lib.sh"
 . "$here/faults.sh"
 need_root "$@"
@@ -94,3 +94,24 @@ rm -r "$own"
 go_on 1
 [ "$(snapshots "$parent")" = "$before" ] || fail "a snapshot is gone"
 next_is_exact
+
+# elsewhere COMMAND NOW BACK: all of it goes elsewhere, or something else takes its place: what was done is whole where
+# it is now, and told to be there.
+elsewhere() {
+        "$PYTHON" "$judge/busy.py" "$source" $((round += 1))
+        stop_at "$parent/latest/sure" renameat 2 -b -s "$source" "$tmp/alias/latest"
+        eval "$1"
+        go_on 1
+        grep -q "^error: .*/alias/latest' leads elsewhere now than when this run began: what it did is in '.*/$2'" "$tmp/err" ||
+                fail "after $1 it is not told: $(cat "$tmp/err")"
+        eval "$3"
+        same "$source" "$parent/latest"
+        next_is_exact
+}
+mkdir other
+ln -s parent alias
+elsewhere 'mv parent moved && mkdir -p parent/latest' moved/latest 'rm -r parent && mv moved parent'
+elsewhere 'mv parent/latest parent/old' parent/old 'mv parent/old parent/latest'
+elsewhere 'mount --bind other parent/latest' parent/latest 'umount parent/latest'
+elsewhere 'mount --bind other parent' parent/latest 'umount parent'
+elsewhere 'ln -sfn other alias' parent/latest 'ln -sfn parent alias'
