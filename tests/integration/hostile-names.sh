@@ -110,4 +110,4 @@ while IFS= read -r -d '' name; do
         [ "$(cat "odd/to/$name/file")" = 1 ] || fail "the destination is another one: $(find odd | cat -v)"
         expect_status 0 run_backup -v -b "odd/$name" "odd/to/$name"
         ! grep -q -e '^warning' -e content "$tmp/err" || fail "the state does not keep this name: $(cat -v "$tmp/err")"
-done < <(printf '%s\0' $'\n' $' \n ' $'\033[31m' -rf $'\xff' '%41' ' ' '2020-01-01' '#;[x]')
+done < <(printf '%s\0' $'\n' $' \n ' $'\033[31m' -rf $'\xff' '%41' ' ' '2020-01-01 x' '#;[x]')
