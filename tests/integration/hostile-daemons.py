@@ -355,7 +355,7 @@ def for_a_while(data, seconds=1.0):
         while time.monotonic() < until:
             d.raw(data)
         d.ask(ROOT, 8)
-        d.listen()
+        d.listen(first_s=30) # it has much to read before it answers
         d.proper()
     return play
 
