@@ -40,7 +40,7 @@ int local_check_is_empty(int dirfd)
 
 int local_check_is_same(int fd, int other_fd)
 {
-        struct entry e, other;
+        struct entry e, other = { .ino = 0 };
         int r = entry_stat_fd(&e, fd);
 
         if (r == 0)

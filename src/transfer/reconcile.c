@@ -159,7 +159,7 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)
                 r = put_entry(&v->to, want, have, same_content, ret_ino, err);
-        if (r == PUT_TOLD && *ret_ino == have->ino) {
+        if (r == PUT_TOLD && have && *ret_ino == have->ino) {
                 r = stands_for_another(v, want, have, err);
                 if (r <= 0)
                         return r < 0 ? r : PUT_TOLD;
