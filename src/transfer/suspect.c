@@ -24,7 +24,7 @@ int suspect_write_fd(int fd, const struct entry *have)
 int suspect_write(int dirfd, const struct entry *have)
 {
         _cleanup_(fd_closep) int fd = openat(dirfd, have->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        struct entry now;
+        struct entry now = { .ino = 0 };
         int r = fd < 0 ? -errno : entry_stat_fd(&now, fd);
 
         if (r < 0)
