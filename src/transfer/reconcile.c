@@ -58,6 +58,20 @@ static bool may_have_split(const struct update_config *c, const struct entry *wa
         return want->nlink > 1 || !c->has_reference || timespec_compare(want->ctime, c->reference) >= 0;
 }
 
+/*
+ * An inode that is kept, be it as it should be or no worse than a new one, stands for one file of the source. Return 1
+ * when that is another than @want, 0, or a negative errno with @err filled.
+ */
+static int stands_for_another(struct visit *v, const struct entry *want, const struct entry *have, struct err *err)
+{
+        int r;
+
+        if (!may_have_split(v->update->config, want, have))
+                return 0;
+        r = links_claim(v->update->links, have->ino, want->dev, want->ino, err);
+        return r < 0 ? r : r == 0;
+}
+
 /* Somebody has made `latest` of hard links: what is written at the source would be written to snapshots. */
 static bool is_the_source(const struct visit *v, const struct entry *want, const struct entry *have)
 {
@@ -87,11 +101,11 @@ static int find_verdict(struct visit *v, struct entry *want, const struct entry 
                 hints.verified = true;
                 *ret = decide(want, have, &hints);
         }
-        if (ret->verdict == DECIDE_KEEP && may_have_split(c, want, have)) {
-                r = links_claim(v->update->links, have->ino, want->dev, want->ino, err);
-                if (r < 0)
+        if (ret->verdict == DECIDE_KEEP) {
+                r = stands_for_another(v, want, have, err);
+                if (r <= 0)
                         return r;
-                hints.wrong_inode = r == 0;
+                hints.wrong_inode = true;
                 *ret = decide(want, have, &hints);
         }
         return 0;
@@ -124,20 +138,6 @@ static void count_imagined(struct visit *v, const struct entry *want, const stru
         if (entry_is_file(want) && d->verdict != DECIDE_ADJUST)
                 report_add(v->update->config->report, REPORT_COPIED_BYTES,
                            want->blocks * 512 < want->size ? want->blocks * 512 : want->size);
-}
-
-/*
- * What lacks something and stays as it is stands for one file of the source, as all that is kept: see find_verdict().
- * Return 1 when that is another than @want, 0, or a negative errno with @err filled.
- */
-static int stands_for_another(struct visit *v, const struct entry *want, const struct entry *have, struct err *err)
-{
-        int r;
-
-        if (!may_have_split(v->update->config, want, have))
-                return 0;
-        r = links_claim(v->update->links, have->ino, want->dev, want->ino, err);
-        return r < 0 ? r : r == 0;
 }
 
 /* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_TOLD, PUT_VANISHED, PUT_LACKING. */

@@ -4,7 +4,6 @@
 #include "base/util.h"
 
 struct entry;
-struct err;
 struct update_config;
 
 /* Has the entry of `latest` changed since the run began that was cut off? */
