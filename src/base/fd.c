@@ -1,6 +1,8 @@
 /* Thin wrappers that turn -1 and errno into one negative number and finish what the kernel did in part. */
 #include "base/fd.h"
 
+#include "base/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,6 +67,22 @@ int fd_open_directory(const char *path)
         if (fd < 0 && errno == EPERM)
                 fd = open(path, flags);
         return fd >= 0 ? fd : -errno;
+}
+
+int fd_open_nearest(const char *path, char **ret_path)
+{
+        char *nearest = strdup(path);
+        int fd = nearest ? fd_open_directory(nearest) : -ENOMEM;
+
+        while (fd == -ENOENT) {
+                char *above = path_parent(nearest);
+
+                free(nearest);
+                nearest = above;
+                fd = nearest ? fd_open_directory(nearest) : -ENOMEM;
+        }
+        *ret_path = nearest;
+        return fd;
 }
 
 int fd_open_unmounted_at(int dirfd, const char *name, int flags)

@@ -30,6 +30,12 @@ int fd_open_file_at(int dirfd, const char *name);
 int fd_open_directory(const char *path);
 
 /*
+ * The same for @path or, where that does not exist, the nearest directory above it that does; @path is absolute.
+ * *ret_path (malloc'd, NULL when memory is short) says which, also with an error.
+ */
+int fd_open_nearest(const char *path, char **ret_path);
+
+/*
  * fd_open_at() for a tree that is about to be changed: what is mounted over @name is not entered, -EXDEV, even when it
  * is of the same filesystem.
  */

@@ -73,23 +73,13 @@ int local_place_name(struct local_place *p, const char *path, const char *point,
 /* The nearest directory above the parent, which does not exist, and what is missing below that. */
 static int open_above(struct local_place *p, struct err *err)
 {
-        char *above = strdup(p->parent);
+        _cleanup_(freep) char *above = path_parent(p->parent), *nearest = NULL;
 
-        while (above && p->above_fd < 0) {
-                char *next = path_parent(above);
-
-                free(above);
-                above = next;
-                p->above_fd = above ? fd_open_directory(above) : -ENOMEM;
-                if (p->above_fd < 0 && p->above_fd != -ENOENT)
-                        break;
-        }
-        if (p->above_fd >= 0)
-                p->missing = path_below(p->parent, above);
-        else
-                err_run(err, p->above_fd, "open directory", above);
-        free(above);
-        return p->above_fd < 0 ? err->code : 0;
+        p->above_fd = above ? fd_open_nearest(above, &nearest) : -ENOMEM;
+        if (p->above_fd < 0)
+                return err_run(err, p->above_fd, "open directory", nearest ? nearest : p->parent);
+        p->missing = path_below(p->parent, nearest);
+        return 0;
 }
 
 static int open_parent(struct local_place *p, struct err *err)
@@ -170,14 +160,6 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
         return r;
 }
 
-/* On which filesystem the parent is, or will be. */
-static void find_filesystem(struct local_place *p)
-{
-        identity_filesystem(local_place_fd(p), p->filesystem);
-        if (!p->filesystem[0])
-                snprintf(p->filesystem, sizeof(p->filesystem), "%s", IDENTITY_NO_UUID);
-}
-
 static int check_writable(const struct local_place *p, struct err *err)
 {
         char shown[SHOWN_MAX];
@@ -198,7 +180,7 @@ int local_place_open(struct local_place *p, bool dry_run, const struct local_fen
         if (r == 0 && fence)
                 r = local_fence_check_fd(fence, local_place_fd(p), p->parent, err);
         if (r == 0)
-                find_filesystem(p);
+                identity_place(local_place_fd(p), p->filesystem);
         if (r == 0 && !dry_run)
                 r = check_writable(p, err);
         if (r < 0 || p->parent_fd < 0)
@@ -262,7 +244,7 @@ static int create_parent(struct local_place *p, struct err *err)
                 fd_close(p->above_fd);
                 p->above_fd = rest ? TAKE_FD(p->parent_fd) : -1;
         }
-        find_filesystem(p);
+        identity_place(local_place_fd(p), p->filesystem);
         return 0;
 }
 

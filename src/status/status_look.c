@@ -101,31 +101,13 @@ static bool is_unmounted(const char *point, const char *parent, char text[ERR_TE
         return true;
 }
 
-/* The filesystem on which @path is, or would be made; "" when it does not tell. */
-static void find_filesystem(const char *path, char ret[IDENTITY_SIZE])
-{
-        _cleanup_(freep) char *above = strdup(path);
-        _cleanup_(fd_closep) int fd = above ? fd_open_directory(above) : -ENOMEM;
-
-        while (fd == -ENOENT) {
-                char *next = path_parent(above);
-
-                free(above);
-                above = next;
-                fd = above ? fd_open_directory(above) : -ENOMEM;
-        }
-        ret[0] = '\0';
-        if (fd >= 0)
-                identity_filesystem(fd, ret);
-        if (!ret[0])
-                snprintf(ret, IDENTITY_SIZE, "%s", IDENTITY_NO_UUID);
-}
-
 static bool is_elsewhere(const char *parent, char text[ERR_TEXT_MAX])
 {
+        _cleanup_(freep) char *nearest = NULL;
+        _cleanup_(fd_closep) int fd = fd_open_nearest(parent, &nearest);
         char filesystem[IDENTITY_SIZE];
 
-        find_filesystem(parent, filesystem);
+        identity_place(fd, filesystem);
         if (identity_recall(parent, filesystem) != IDENTITY_ANOTHER)
                 return false;
         snprintf(text, ERR_TEXT_MAX, "the disk is not there");

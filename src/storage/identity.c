@@ -154,6 +154,13 @@ void identity_filesystem(int fd, char ret[IDENTITY_SIZE])
                 ret[0] = '\0';
 }
 
+void identity_place(int fd, char ret[IDENTITY_SIZE])
+{
+        identity_filesystem(fd, ret);
+        if (!ret[0])
+                snprintf(ret, IDENTITY_SIZE, "%s", IDENTITY_NO_UUID);
+}
+
 /* ---- the machine's memory ---- */
 
 enum identity_verdict identity_recall(const char *parent, const char *uuid)

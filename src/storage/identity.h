@@ -31,6 +31,9 @@ enum identity_verdict {
 /* Stands for the UUID of a filesystem that has none. */
 #define IDENTITY_NO_UUID "without-uuid"
 
+/* The UUID of the filesystem that a destination at @fd is on, or would be made on; IDENTITY_NO_UUID without one. */
+void identity_place(int fd, char ret[IDENTITY_SIZE]);
+
 /* @parent, where the snapshots are, is a plain absolute path. What cannot be read counts as never seen. */
 enum identity_verdict identity_recall(const char *parent, const char *uuid);
 
