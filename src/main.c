@@ -45,7 +45,7 @@
  *        status_look, status_judge, status_document   what is known, whether that is good, to machines
  *
  *      transfer/            the source tree -> `latest`
- *        filter, pattern, wild    what is left out
+ *        filter/                  what is left out: filter, pattern, wild
  *        source                   what is read, one directory at a time
  *        limits                   what the destination can hold
  *        update, visit            the walk over both trees
@@ -53,12 +53,13 @@
  *        decide, verify, suspect  what has to happen to it, and what is not believed
  *        put, put_file, staged    hands: new inodes, their content, and their way to their names
  *        links, chains            hard links
- *        channel, wire, pack      the agent protocol (docs/agent-protocol.md): a conversation, packets, numbers
- *        duplex, bucket           descriptors, both directions at once; how fast it may go
- *        message, request, sum    what is said in it, and around it; sums of contents
- *        sender, receiver         its two ends, each in parts
- *        delta_sign, delta_make, delta_apply   what of a file is not in its old version, between two machines
- *        delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, librsync
+ *        delta/                   what of a file is not in its old version, between two machines (librsync)
+ *          delta_sign, delta_make, delta_apply         the three steps
+ *          delta_format, delta_emit, delta_copy, delta_search   bytes, operations, sharing, what is found where
+ *        exchange/                the agent protocol (docs/agent-protocol.md)
+ *          channel, wire, pack      a conversation, packets, numbers
+ *          message, request, sum    what is said in it, and around it; sums of contents
+ *          sender, receiver         its two ends, each in parts
  *        ssh/                     sessions: commands and connections on other machines (libssh)
  *          ssh                      connecting, jump hosts, running a command; how it ended
  *          ssh_config, ssh_words, ssh_keywords, ssh_settle, ssh_patterns, ssh_tokens, ssh_reader   ssh_config(5)
@@ -106,6 +107,7 @@
  *        crew, crew_slots         many directories at once
  *        mount                    what is mounted where
  *        tcp                      a connection
+ *        duplex, bucket           descriptors, both directions at once; how fast it may go
  */
 #include "agent/agent.h"
 #include "base/err.h"

@@ -23,7 +23,7 @@
 #include "rotation.h"
 #include "surroundings.h"
 #include "survey/list.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -13,7 +13,7 @@
 #include "base/stop.h"
 #include "options/options.h"
 #include "progress.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
 #include "version.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "options/options.h"
-#include "transfer/request.h"
+#include "transfer/exchange/request.h"
 
 #include <errno.h>
 

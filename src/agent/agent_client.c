@@ -7,8 +7,8 @@
 
 #include "base/stop.h"
 #include "progress.h"
-#include "transfer/channel.h"
-#include "transfer/request.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/request.h"
 
 #include <errno.h>
 #include <poll.h>

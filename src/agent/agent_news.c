@@ -9,10 +9,10 @@
 #include "base/path.h"
 #include "base/report.h"
 #include "progress.h"
-#include "transfer/channel.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
-#include "transfer/request.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/request.h"
 
 #include <errno.h>
 #include <pthread.h>

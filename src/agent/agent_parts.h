@@ -6,7 +6,7 @@
 #include "base/util.h"
 #include "destination.h"
 #include "local/local_fence.h"
-#include "transfer/message.h"
+#include "transfer/exchange/message.h"
 
 struct buf;
 struct channel;

@@ -13,11 +13,11 @@
 #include "progress.h"
 #include "rotate/names.h"
 #include "survey/survey.h"
-#include "transfer/channel.h"
-#include "transfer/pack.h"
-#include "transfer/request.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/request.h"
+#include "transfer/exchange/wire.h"
 #include "transfer/source.h"
-#include "transfer/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

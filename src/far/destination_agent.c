@@ -11,8 +11,8 @@
 #include "far/far.h"
 #include "local/local_checks.h"
 #include "rotate/names.h"
-#include "transfer/channel.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/pack.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -9,10 +9,10 @@
 #include "far/remote_news.h"
 #include "options/options.h"
 #include "patience.h"
-#include "transfer/message.h"
-#include "transfer/request.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/request.h"
+#include "transfer/exchange/wire.h"
 #include "transfer/source.h"
-#include "transfer/wire.h"
 
 struct err;
 

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 #include "progress.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
 
 #include <errno.h>
 

@@ -12,7 +12,7 @@
 #include "base/stop.h"
 #include "progress.h"
 #include "storage/identity.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 #include "survey/survey.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/pack.h"
 
 #include <errno.h>
 

@@ -7,10 +7,10 @@
 #include "base/report.h"
 #include "origin.h"
 #include "progress.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/sender.h"
 #include "transfer/limits.h"
-#include "transfer/pack.h"
-#include "transfer/sender.h"
 
 #include <errno.h>
 

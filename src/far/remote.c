@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "options/options.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
 #include "transfer/ssh/ssh.h"
 #include "version.h"
 

@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "progress.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
-#include "transfer/request.h"
-#include "transfer/wire.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/request.h"
+#include "transfer/exchange/wire.h"
 
 #include <errno.h>
 

@@ -8,11 +8,11 @@
 #include "base/report.h"
 #include "options/options.h"
 #include "progress.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/receiver.h"
 #include "transfer/links.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
-#include "transfer/receiver.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "destination.h"
 #include "rotate/names.h"
 #include "survey/survey.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/pack.h"
 
 #include <errno.h>
 #include <limits.h>

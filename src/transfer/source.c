@@ -11,7 +11,7 @@
 #include "base/mount.h"
 #include "base/path.h"
 #include "base/report.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 
 #include <dirent.h>
 #include <errno.h>

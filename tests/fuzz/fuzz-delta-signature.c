@@ -3,7 +3,7 @@
  * how many of the rest are the first signature.
  */
 #include "base/fd.h"
-#include "transfer/delta.h"
+#include "transfer/delta/delta.h"
 
 #include <sys/mman.h>
 

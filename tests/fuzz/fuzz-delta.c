@@ -4,7 +4,7 @@
  * circumstances.
  */
 #include "base/fd.h"
-#include "transfer/delta.h"
+#include "transfer/delta/delta.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

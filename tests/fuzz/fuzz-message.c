@@ -3,8 +3,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/entry.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
 
 #include <limits.h>
 

@@ -14,13 +14,13 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "base/temporary.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/receiver.h"
+#include "transfer/exchange/sum.h"
 #include "transfer/limits.h"
 #include "transfer/links.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
-#include "transfer/receiver.h"
-#include "transfer/sum.h"
 #include "tree.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Requests and answers of a hostile peer: each is refused, or it is written again the same. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "transfer/request.h"
-#include "transfer/wire.h"
+#include "transfer/exchange/request.h"
+#include "transfer/exchange/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

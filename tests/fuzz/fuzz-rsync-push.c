@@ -7,7 +7,7 @@
  */
 #include "base/err.h"
 #include "base/report.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_push.h"

@@ -8,7 +8,7 @@
  */
 #include "base/err.h"
 #include "reference.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 
 #include <stdio.h>
 

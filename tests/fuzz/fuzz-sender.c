@@ -5,11 +5,11 @@
  */
 #include "base/err.h"
 #include "base/report.h"
-#include "transfer/channel.h"
-#include "transfer/filter.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/sender.h"
+#include "transfer/filter/filter.h"
 #include "transfer/limits.h"
-#include "transfer/message.h"
-#include "transfer/sender.h"
 #include "transfer/source.h"
 
 #include <fcntl.h>

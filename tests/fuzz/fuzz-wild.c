@@ -6,7 +6,7 @@
  */
 #include "base/util.h"
 #include "reference.h"
-#include "transfer/wild.h"
+#include "transfer/filter/wild.h"
 
 #include <stdio.h>
 

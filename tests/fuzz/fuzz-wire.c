@@ -3,7 +3,7 @@
  * however the bytes are cut. The first byte says in what pieces they come the second time.
  */
 #include "base/err.h"
-#include "transfer/wire.h"
+#include "transfer/exchange/wire.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* Both sides of a delta in one process, and what lies between them: pieces of bytes, of sizes that a test chooses. */
 #pragma once
 
-#include "transfer/delta.h"
+#include "transfer/delta/delta.h"
 
 #include <stdio.h>
 #include <time.h>

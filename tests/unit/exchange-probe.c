@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "base/stop.h"
-#include "transfer/channel.h"
-#include "transfer/filter.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/receiver.h"
+#include "transfer/exchange/sender.h"
+#include "transfer/filter/filter.h"
 #include "transfer/limits.h"
 #include "transfer/links.h"
-#include "transfer/message.h"
-#include "transfer/receiver.h"
-#include "transfer/sender.h"
 #include "transfer/source.h"
 
 #include <inttypes.h>

@@ -7,7 +7,7 @@
  * is not, or by the error.
  */
 #include "base/err.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 
 #include <stdio.h>
 

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "connect.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 #include "transfer/rsync/rsync_chore.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_listing.h"

@@ -9,15 +9,15 @@
 #include "base/fd.h"
 #include "base/report.h"
 #include "scratch.h"
-#include "transfer/channel.h"
-#include "transfer/delta.h"
-#include "transfer/filter.h"
+#include "transfer/delta/delta.h"
+#include "transfer/exchange/channel.h"
+#include "transfer/exchange/message.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/sender.h"
+#include "transfer/exchange/sum.h"
+#include "transfer/filter/filter.h"
 #include "transfer/limits.h"
-#include "transfer/message.h"
-#include "transfer/pack.h"
-#include "transfer/sender.h"
 #include "transfer/source.h"
-#include "transfer/sum.h"
 
 #include <pthread.h>
 #include <sys/socket.h>

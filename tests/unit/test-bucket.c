@@ -1,5 +1,5 @@
 /* How fast bytes may go: never more than the rate and one burst in any time, never less for want of being asked. */
-#include "transfer/bucket.h"
+#include "base/bucket.h"
 
 #include <check.h>
 

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/stop.h"
 #include "scratch.h"
-#include "transfer/channel.h"
+#include "transfer/exchange/channel.h"
 
 #include <errno.h>
 #include <signal.h>

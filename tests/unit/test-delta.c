@@ -6,8 +6,8 @@
 #include "scratch.h"
 
 #include "base/err.h"
-#include "transfer/delta_format.h"
-#include "transfer/delta_search.h"
+#include "transfer/delta/delta_format.h"
+#include "transfer/delta/delta_search.h"
 
 #include <signal.h>
 #include <sys/mman.h>

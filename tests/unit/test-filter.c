@@ -1,8 +1,8 @@
 /* filter, pattern and wild: what rsync's exclude patterns select. The judge is
  * tests/integration/filter-equals-rsync.py. */
 #include "base/err.h"
-#include "transfer/filter.h"
-#include "transfer/pattern.h"
+#include "transfer/filter/filter.h"
+#include "transfer/filter/pattern.h"
 
 #include <check.h>
 #include <errno.h>

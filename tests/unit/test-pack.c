@@ -1,7 +1,7 @@
 /* Numbers, bytes and names as they stand on the wire: table tests of both directions, and what is not accepted. */
 #include "base/buf.h"
 #include "scratch.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/pack.h"
 
 static const struct {
         uint64_t number;

@@ -1,9 +1,9 @@
 /* What client and agent say around the exchange: it comes out as it went in, and what breaks a rule is refused. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "transfer/pack.h"
-#include "transfer/request.h"
-#include "transfer/wire.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/request.h"
+#include "transfer/exchange/wire.h"
 
 #include <check.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "base/err.h"
 #include "base/report.h"
 #include "scratch.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_number.h"

@@ -1,6 +1,6 @@
 /* The sum of a content: the same however it is cut, and wherever its holes are; another one for anything else. */
 #include "scratch.h"
-#include "transfer/sum.h"
+#include "transfer/exchange/sum.h"
 
 enum { SIZE = 1024 * 1024 + 4711 };
 

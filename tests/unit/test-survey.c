@@ -4,7 +4,7 @@
 #include "rotate/inodes.h"
 #include "rotate/names.h"
 #include "survey/survey.h"
-#include "transfer/pack.h"
+#include "transfer/exchange/pack.h"
 
 #include <check.h>
 #include <errno.h>

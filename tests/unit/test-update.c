@@ -6,7 +6,7 @@
 #include "base/listing.h"
 #include "base/report.h"
 #include "scratch.h"
-#include "transfer/filter.h"
+#include "transfer/filter/filter.h"
 #include "transfer/limits.h"
 #include "transfer/source.h"
 #include "transfer/update.h"

@@ -4,8 +4,8 @@
  */
 #include "base/err.h"
 #include "scratch.h"
-#include "transfer/pack.h"
-#include "transfer/wire.h"
+#include "transfer/exchange/pack.h"
+#include "transfer/exchange/wire.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "transfer/duplex.h"
+#include "base/duplex.h"
 #include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_session.h"
 
