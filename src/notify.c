@@ -83,8 +83,8 @@ static int put_transfer(struct buf *out, const struct outcome *o)
 
         if (!o->done[OUTCOME_TRANSFER])
                 return 0;
-        return buf_printf(out, " %s of %s entries changed, %s copied.", progress_count(changes, changed),
-                          progress_count(report_get(o->report, REPORT_ENTRIES), entries),
+        return buf_printf(out, " %s of %s changed, %s copied.", progress_count(changes, changed),
+                          progress_entries(report_get(o->report, REPORT_ENTRIES), entries),
                           progress_bytes(report_get(o->report, REPORT_COPIED_BYTES), copied));
 }
 
@@ -105,13 +105,11 @@ static int put_lost(struct buf *out, const struct outcome *o)
         int r = 0;
 
         if (lost > 0)
-                r = buf_printf(out, " %s %s could not be read or stored in full.", progress_count(lost, number),
-                               lost == 1 ? "entry" : "entries");
+                r = buf_printf(out, " %s could not be read or stored in full.", progress_entries(lost, number));
         else if (report_is_partial(o->report))
                 r = buf_puts(out, " Some of it could not be stored in full.");
         if (r == 0 && remains > 0)
-                r = buf_printf(out, " %s %s could not be removed.", progress_count(remains, number),
-                               remains == 1 ? "entry" : "entries");
+                r = buf_printf(out, " %s could not be removed.", progress_entries(remains, number));
         return r;
 }
 

@@ -137,7 +137,7 @@ void progress_describe(const struct progress *p, char *out, size_t size)
         estimate(p, elapsed, done, percent, left);
         if (p->step == PROGRESS_TRANSFER)
                 describe_bytes(bytes(p), elapsed, moved);
-        snprintf(out, size, "%s: %s entries%s%s%s", names[p->step], progress_count(done, count), percent, moved, left);
+        snprintf(out, size, "%s: %s%s%s%s", names[p->step], progress_entries(done, count), percent, moved, left);
 }
 
 void progress_tick(void *progress)
@@ -219,6 +219,14 @@ const char *progress_count(uint64_t n, char out[PROGRESS_TEXT_SIZE])
         return out;
 }
 
+const char *progress_entries(uint64_t n, char out[PROGRESS_TEXT_SIZE])
+{
+        size_t length = strlen(progress_count(n, out));
+
+        snprintf(out + length, PROGRESS_TEXT_SIZE - length, "%s", n == 1 ? " entry" : " entries");
+        return out;
+}
+
 const char *progress_bytes(uint64_t amount, char out[PROGRESS_TEXT_SIZE])
 {
         static const char units[] = "KMGTPE";
@@ -226,7 +234,7 @@ const char *progress_bytes(uint64_t amount, char out[PROGRESS_TEXT_SIZE])
         size_t unit = 0;
 
         if (amount < 1024) {
-                snprintf(out, PROGRESS_TEXT_SIZE, "%" PRIu64 " bytes", amount);
+                snprintf(out, PROGRESS_TEXT_SIZE, "%" PRIu64 " %s", amount, amount == 1 ? "byte" : "bytes");
                 return out;
         }
         for (; value >= 999.95 && unit + 2 < sizeof(units); unit++)

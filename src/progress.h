@@ -46,11 +46,13 @@ int progress_during(struct progress *p, int (*work)(void *context), void *contex
 
 /* ---- numbers for people; all return @out ---- */
 
-enum { PROGRESS_TEXT_SIZE = 32 };
+enum { PROGRESS_TEXT_SIZE = 40 };
 
 /* 1,234,567 */
 const char *progress_count(uint64_t n, char out[PROGRESS_TEXT_SIZE]);
-/* 999 bytes, 1.5 KiB, 23.4 GiB */
+/* 1 entry, 1,234,567 entries */
+const char *progress_entries(uint64_t n, char out[PROGRESS_TEXT_SIZE]);
+/* 1 byte, 999 bytes, 1.5 KiB, 23.4 GiB */
 const char *progress_bytes(uint64_t bytes, char out[PROGRESS_TEXT_SIZE]);
 /* 0.4 s, 12 s, 3:05, 1:02:03 */
 const char *progress_duration(double seconds, char out[PROGRESS_TEXT_SIZE]);

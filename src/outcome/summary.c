@@ -51,8 +51,7 @@ void summary_transfer(const struct outcome *o)
                 time[PROGRESS_TEXT_SIZE];
 
         describe_changes(o->report, &changes);
-        log_info("transfer: %s entries, %s; %s %s in %s",
-                 progress_count(report_get(o->report, REPORT_ENTRIES), entries),
+        log_info("transfer: %s, %s; %s %s in %s", progress_entries(report_get(o->report, REPORT_ENTRIES), entries),
                  progress_bytes(report_get(o->report, REPORT_BYTES), size),
                  progress_bytes(report_get(o->report, REPORT_COPIED_BYTES), copied),
                  o->options->dry_run ? "to be copied, found out" : "copied",
@@ -71,8 +70,8 @@ void summary_snapshot(const struct outcome *o)
         snprintf(name, sizeof(name), "RSB_SNAPSHOT=%s", o->snapshot);
         progress_duration(o->seconds[OUTCOME_SNAPSHOT], time);
         if (entries > 0)
-                log_event(LOG_LEVEL_INFO, &fields, "snapshot: '%s', %s entries in %s", o->snapshot,
-                          progress_count(entries, count), time);
+                log_event(LOG_LEVEL_INFO, &fields, "snapshot: '%s', %s in %s", o->snapshot,
+                          progress_entries(entries, count), time);
         else
                 log_event(LOG_LEVEL_INFO, &fields, "snapshot: '%s', by the filesystem, in %s", o->snapshot, time);
 }
@@ -88,16 +87,7 @@ void summary_rotation(const struct outcome *o)
                  progress_duration(o->seconds[OUTCOME_ROTATION], time));
 }
 
-enum { ENTRIES_TEXT_SIZE = PROGRESS_TEXT_SIZE + 16, LINE_MAX_SIZE = 256 };
-
-/* "1 entry", "1,234 entries". */
-static const char *count_entries(uint64_t n, char out[ENTRIES_TEXT_SIZE])
-{
-        char number[PROGRESS_TEXT_SIZE];
-
-        snprintf(out, ENTRIES_TEXT_SIZE, "%s %s", progress_count(n, number), n == 1 ? "entry" : "entries");
-        return out;
-}
+enum { LINE_MAX_SIZE = 256 };
 
 /* For machines with all that is known. */
 static _printf_(4, 5) void say_end(const struct outcome *o, enum log_level level, enum log_event event,
@@ -119,7 +109,7 @@ static _printf_(4, 5) void say_end(const struct outcome *o, enum log_level level
 void summary_end(const struct outcome *o)
 {
         const char *what = o->options->dry_run ? "dry run" : o->options->backup ? "backup" : "run";
-        char time[PROGRESS_TEXT_SIZE], items[ENTRIES_TEXT_SIZE];
+        char time[PROGRESS_TEXT_SIZE], items[PROGRESS_TEXT_SIZE];
 
         progress_duration(o->duration_s, time);
         if (stop_signal() != 0)
@@ -132,13 +122,13 @@ void summary_end(const struct outcome *o)
         else if (report_items(o->report) > 0)
                 say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE,
                         "%s done in %s, but incomplete: %s could not be read or stored in full", what, time,
-                        count_entries(report_items(o->report), items));
+                        progress_entries(report_items(o->report), items));
         else if (report_is_partial(o->report))
                 say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE,
                         "%s done in %s, but incomplete: see the warnings above", what, time);
         else if (report_remains_count(o->report) > 0)
                 say_end(o, LOG_LEVEL_WARNING, LOG_EVENT_INCOMPLETE, "%s complete in %s, but %s could not be removed",
-                        what, time, count_entries(report_remains_count(o->report), items));
+                        what, time, progress_entries(report_remains_count(o->report), items));
         else
                 say_end(o, LOG_LEVEL_INFO, LOG_EVENT_ENDED, "%s complete in %s", what, time);
 }

@@ -24,6 +24,17 @@ START_TEST(counts_have_commas)
 }
 END_TEST
 
+START_TEST(one_entry_is_an_entry)
+{
+        char out[PROGRESS_TEXT_SIZE];
+
+        ck_assert_str_eq(progress_entries(0, out), "0 entries");
+        ck_assert_str_eq(progress_entries(1, out), "1 entry");
+        ck_assert_str_eq(progress_entries(1234, out), "1,234 entries");
+        ck_assert_str_eq(progress_entries(UINT64_MAX, out), "18,446,744,073,709,551,615 entries");
+}
+END_TEST
+
 START_TEST(bytes_have_units_and_at_most_three_digits_before_the_point)
 {
         static const struct {
@@ -31,6 +42,7 @@ START_TEST(bytes_have_units_and_at_most_three_digits_before_the_point)
                 const char *text;
         } rows[] = {
                 { 0, "0 bytes" },
+                { 1, "1 byte" },
                 { 1023, "1023 bytes" },
                 { 1024, "1.0 KiB" },
                 { 1536, "1.5 KiB" },
@@ -93,6 +105,7 @@ int main(void)
         int failed;
 
         tcase_add_test(cases, counts_have_commas);
+        tcase_add_test(cases, one_entry_is_an_entry);
         tcase_add_test(cases, bytes_have_units_and_at_most_three_digits_before_the_point);
         tcase_add_test(cases, durations_are_as_exact_as_they_are_useful);
         tcase_add_test(cases, ages_are_in_the_largest_unit_that_says_enough);
