@@ -94,7 +94,6 @@ static void add_last(struct metrics *m, const struct history_run *run)
                 const char *name, *help;
                 int64_t value;
         } values[] = {
-                { "last_run_duration_seconds", "How long it took.", run->ended - run->begun },
                 { "last_run_exit_status", "Its exit status: 0 complete, 23 some files are missing, others: failed.",
                   run->status },
                 { "last_run_entries", "Entries of the source that it saw.", (int64_t)run->entries },
@@ -103,6 +102,8 @@ static void add_last(struct metrics *m, const struct history_run *run)
                 { "last_run_lost_entries", "Entries that could not be read or stored in full.", (int64_t)run->lost },
         };
 
+        describe(m, "last_run_duration_seconds", "How long it took.");
+        add_seconds(m, "last_run_duration_seconds", NULL, NULL, (double)run->duration_ms / 1000);
         for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
                 describe(m, values[i].name, values[i].help);
                 add_number(m, values[i].name, NULL, NULL, values[i].value);

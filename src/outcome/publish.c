@@ -190,6 +190,7 @@ static struct history_run describe(const struct outcome *o)
         struct history_run run = {
                 .begun = o->begun.tv_sec,
                 .ended = o->ended.tv_sec,
+                .duration_ms = (uint64_t)(o->duration_s * 1000 + 0.5),
                 .status = o->status,
                 .entries = report_get(r, REPORT_ENTRIES),
                 .bytes = report_get(r, REPORT_BYTES),

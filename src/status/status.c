@@ -55,7 +55,7 @@ static void describe_run(const struct status *s, const char *label, enum history
         printf("%-15s%s (%s), %s", label, format_time(run->begun, begun), format_age(s->now - run->begun, age),
                run->outcome);
         if (with_numbers)
-                printf(" after %s, %s, %s copied", progress_duration((double)(run->ended - run->begun), took),
+                printf(" after %s, %s, %s copied", progress_duration((double)run->duration_ms / 1000, took),
                        progress_entries(run->entries, count), progress_bytes(run->copied_bytes, copied));
         if (run->lost > 0)
                 printf(", %s could not be read or stored", progress_count(run->lost, count));

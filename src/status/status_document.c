@@ -15,6 +15,7 @@ static void put_run(struct document *d, const struct status *s, const char *key,
         document_begin_object(d, key);
         document_time(d, "begun", run->begun);
         document_time(d, "ended", run->ended);
+        document_seconds(d, "seconds", (double)run->duration_ms / 1000);
         document_number(d, "age_seconds", s->now - run->begun);
         document_text(d, "outcome", run->outcome);
         document_number(d, "exit_status", run->status);

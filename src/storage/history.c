@@ -134,6 +134,8 @@ static int take_line(void *context, const char *key, const char *value)
                 return lines_number(&run->begun, value);
         if (str_equal(key, "ended"))
                 return lines_number(&run->ended, value);
+        if (str_equal(key, "duration-ms"))
+                return lines_count(&run->duration_ms, value);
         if (str_equal(key, "outcome"))
                 return take_word(run->outcome, sizeof(run->outcome), value);
         if (str_equal(key, "exit-status"))
@@ -246,6 +248,7 @@ static int put_run(struct buf *b, const char *name, const struct history_run *ru
 
         r = r < 0 ? r : lines_put_number(b, "begun", run->begun);
         r = r < 0 ? r : lines_put_number(b, "ended", run->ended);
+        r = r < 0 ? r : lines_put_count(b, "duration-ms", run->duration_ms);
         r = r < 0 ? r : lines_put_text(b, "outcome", run->outcome);
         r = r < 0 ? r : lines_put_number(b, "exit-status", run->status);
         r = r < 0 ? r : lines_put_text(b, "snapshot", run->snapshot);

@@ -12,6 +12,7 @@ struct err;
 
 struct history_run {
         int64_t begun, ended; /* seconds since 1970 */
+        uint64_t duration_ms; /* by a clock that does not jump */
         int status;           /* exit status */
         char outcome[16];     /* one word, see outcome_word() */
         char snapshot[32];    /* that it made, or "" */

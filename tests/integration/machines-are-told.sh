@@ -68,6 +68,17 @@ metric 'last_run_changes{destination="[^"]*",kind="new"}' 5
 metric 'snapshots{destination="[^"]*"}' 1
 status_says 0 '^OK: the last complete backup is [0-9]* second' --max-age=1h
 status_says 0 "snapshot '$snapshot'"
+# The same time to all, that of a clock with fractions.
+took=$("$PYTHON" -c 'import json; print("%.3f" % json.load(open("r.json"))["seconds"])')
+metric 'last_run_duration_seconds{destination="[^"]*"}' "$took"
+awk '$1 == "ended" { $2 += 3600 } { print }' state/runs/*disk* >ahead
+cp "$(echo state/runs/*disk*)" today
+cat ahead >"$(echo state/runs/*disk*)"
+status_says 0 "^last run: .*complete after $("$PYTHON" -c 'import sys; print("%.1f" % float(sys.argv[1]))' "$took") s, 6 entries"
+expect_status 0 "$RSB" --status --report=status.json disk/latest
+valid status.json
+told 'd["last_run"]["seconds"]' "$("$PYTHON" -c 'import sys; print(float(sys.argv[1]))' "$took")" status.json
+cat today >"$(echo state/runs/*disk*)"
 [ "$("$RSB" --status -q disk/latest | wc -l)" = 1 ] || fail "-q says more than a line"
 
 # the list

@@ -14,7 +14,9 @@ static const char destination[] = "nas:/srv/back ups/\xff\"latest";
 
 static struct history_run run_of(const char *outcome, int64_t begun)
 {
-        struct history_run r = { .begun = begun, .ended = begun + 5, .entries = 7, .bytes = 1 << 20 };
+        struct history_run r = {
+                .begun = begun, .ended = begun + 5, .duration_ms = 4321, .entries = 7, .bytes = 1 << 20
+        };
 
         snprintf(r.outcome, sizeof(r.outcome), "%s", outcome);
         snprintf(r.snapshot, sizeof(r.snapshot), "2026-11-21 17:00:00");
@@ -87,6 +89,7 @@ START_TEST(the_last_good_one_stays)
         ck_assert_str_eq(h.runs[HISTORY_LAST].failure, why);
         ck_assert_str_eq(h.runs[HISTORY_LAST].outcome, "failed");
         ck_assert_ptr_null(h.runs[HISTORY_COMPLETE].failure);
+        ck_assert_uint_eq(h.runs[HISTORY_COMPLETE].duration_ms, 4321);
         ck_assert_uint_eq(h.runs[HISTORY_COMPLETE].bytes, 1 << 20);
         ck_assert_str_eq(h.runs[HISTORY_COMPLETE].snapshot, "2026-11-21 17:00:00");
         history_deinit(&h);
