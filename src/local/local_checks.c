@@ -12,6 +12,7 @@
 #include "destination.h"
 #include "local/local_place.h"
 #include "options/options.h"
+#include "rotate/names.h"
 #include "rotate/subvolume.h"
 #include "transfer/source.h"
 
@@ -189,48 +190,97 @@ static int check_sibling(const struct local_place *p, struct err *err)
 
 /* ---- a destination inside of another one ---- */
 
-/* Does a destination live in the directory @fd whose `latest`, or one of whose snapshots, @e is? Return 1 or 0. */
+/* The name of `latest` of the destination that lives in the directory @fd; malloc'd, or NULL. */
+static char *living_in(int fd)
+{
+        _cleanup_(fd_closep) int state_fd = fd < 0 ? -1 : fd_open_at(fd, STATE_DIRECTORY, O_DIRECTORY);
+        struct state state;
+        char *latest = NULL;
+        ERR_LOCAL(err);
+
+        if (state_fd < 0)
+                return NULL;
+        if (state_load(&state, state_fd, &err) == 0) {
+                latest = TAKE(state.latest);
+                state_deinit(&state);
+        }
+        err_drop(&err, "what cannot be read is no reason against this run");
+        return latest;
+}
+
+/* Is @e the `latest`, or one of the snapshots, of a destination that lives in the directory @fd? Return 1 or 0. */
 static int is_kept_by_another(int fd, const struct entry *e)
 {
-        _cleanup_(fd_closep) int state_fd = fd_open_at(fd, STATE_DIRECTORY, O_DIRECTORY);
+        _cleanup_(freep) char *latest = living_in(fd);
         _cleanup_(source_avoid_deinit) struct source_avoid kept = { .parent_fd = -1 };
-        _cleanup_(fd_closep) int readable = state_fd < 0 ? -1 : fd_open_at(fd, ".", O_DIRECTORY);
-        struct local_place other = { .parent_fd = readable };
-        struct state state;
+        _cleanup_(fd_closep) int readable = latest ? fd_open_at(fd, ".", O_DIRECTORY) : -1;
+        const struct local_place other = { .parent_fd = readable, .latest = latest };
         ERR_LOCAL(err);
         int r = 0;
 
         if (readable < 0)
                 return 0;
-        if (state_load(&state, state_fd, &err) == 0 && state.latest) {
-                other.latest = state.latest;
-                if (local_place_avoid(&other, &kept, &err) == 0)
-                        r = source_avoids(&kept, e, fd);
-                state_deinit(&state);
-        }
+        if (local_place_avoid(&other, &kept, &err) == 0)
+                r = source_avoids(&kept, e, fd);
         err_drop(&err, "what cannot be read is no reason against this run");
         return r > 0;
 }
 
-/* The next run of the other one would delete all of it, as something that its source does not have. */
+/* Would what is missing be made among another destination's snapshots, with the name of something that it keeps? */
+static bool would_be_kept_by_another(const struct local_place *p)
+{
+        _cleanup_(freep) char *latest = p->missing ? living_in(p->above_fd) : NULL;
+        _cleanup_(freep) char *name = latest ? strndup(p->missing, strcspn(p->missing, "/")) : NULL;
+        int64_t time;
+
+        return name && (str_equal(name, latest) || names_is_own(name) || names_parse(name, &time));
+}
+
+static int refuse_nested(const struct local_place *p, struct err *err)
+{
+        char shown[SHOWN_MAX];
+
+        err_runf(err, -EEXIST, "'%s' is inside of what another destination keeps, whose next run deletes it",
+                 show(p->path, shown));
+        return err_hint(err, "use a directory outside of it; --force if it is meant so");
+}
+
+/* The next run of the other one would delete all of it, as something that its source does not have, or rotate it away.
+ */
 static int check_nested(const struct local_place *p, struct err *err)
 {
         _cleanup_(fd_closep) int fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
         bool is_root = false;
-        char shown[SHOWN_MAX];
 
+        if (would_be_kept_by_another(p))
+                return refuse_nested(p, err);
         while (fd >= 0 && !is_root) {
                 struct entry e = { .ino = 0 };
 
                 if (entry_stat_fd(&e, fd) < 0 || go_up(&fd, &e, &is_root) < 0)
                         return 0;
-                if (!is_kept_by_another(fd, &e))
-                        continue;
-                err_runf(err, -EEXIST, "'%s' is inside of what another destination keeps, whose next run deletes it",
-                         show(p->path, shown));
-                return err_hint(err, "use a directory outside of it; --force if it is meant so");
+                if (is_kept_by_another(fd, &e))
+                        return refuse_nested(p, err);
         }
         return 0;
+}
+
+/* ---- a destination that holds another one ---- */
+
+/*
+ * Its name was left out: a snapshot would hold all snapshots, and a transfer delete them. What has a state is known to
+ * be a destination; its source may be the parent of another one, elsewhere.
+ */
+static int check_holds(const struct local_place *p, struct err *err)
+{
+        _cleanup_(freep) char *latest = p->has_state ? NULL : living_in(p->latest_fd);
+        char shown[SHOWN_MAX], name[SHOWN_MAX];
+
+        if (!latest)
+                return 0;
+        err_runf(err, -EEXIST, "'%s' is the directory in which the snapshots of another destination lie",
+                 show(p->path, shown));
+        return err_hint(err, "is '%s/%s' meant? --force if not", shown, show(latest, name));
 }
 
 /* ---- a destination that is not on what was mounted for it ---- */
@@ -349,8 +399,10 @@ static int check_writable(const struct local_place *p, const struct options *o, 
 
 static int check_exists(const struct local_place *p, const struct options *o, struct err *err)
 {
-        if (!o->backup && p->parent_fd < 0)
-                return err_run(err, -ENOENT, "open directory", p->parent);
+        if (!o->backup && p->parent_fd < 0) {
+                err_run(err, -ENOENT, "open directory", p->parent);
+                return err_hint(err, "there is no backup yet, or a disk is missing there");
+        }
         if (p->parent_fd < 0 && !o->mount && strchr(p->missing, '/')) {
                 _cleanup_(freep) char *above = path_parent(p->parent);
 
@@ -389,6 +441,7 @@ static int check_for_others(const struct local_place *p, const struct options *o
 
         r = r < 0 ? r : check_sibling(p, err);
         r = r < 0 ? r : check_nested(p, err);
+        r = r < 0 ? r : check_holds(p, err);
         return r < 0 || !o->backup ? r : check_swapped(p, err);
 }
 

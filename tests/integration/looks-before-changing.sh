@@ -69,6 +69,22 @@ rm -r parent/photos
 expect_status 0 run_backup source parent/latest
 grep -qx 'latest latest' parent/.rsync-system-backup/state || fail "the state does not name its destination"
 
+# The directory above a destination in its place: its snapshots would be in snapshots, and the next transfer delete them.
+for action in '-s' '-r' '-sr' '-b' '-bs'; do
+        forcible "is '.*/parent/latest' meant?" run_backup $action source parent
+done
+[ ! -e .rsync-system-backup ] || fail "the directory above a destination became one"
+# A new one with a name that the rotation of another one knows, or that the program keeps for itself.
+for at in 2001-01-01/latest .rsync-system-backup.new/latest .rsync-system-backup.trash-1/latest; do
+        forcible 'inside of what another destination keeps' run_backup source "parent/$at"
+        [ ! -e "parent/${at%/*}" ] || fail "parent/$at was begun"
+done
+# A copy of all that is a destination like others.
+expect_status 0 run_backup parent copies/latest
+expect_status 0 run_backup parent copies/latest
+expect_status 0 run_backup -s copies/latest
+rm -r copies
+
 # The source in the destination, however it is named.
 newest=$(snapshots parent | tail -n 1)
 ln -s parent/latest link
@@ -132,6 +148,7 @@ refused 'must be a directory' run_backup source file
 refused 'no symbolic link' run_backup source link
 refused 'parent are created' run_backup source missing/parent/latest
 refused 'no backup yet' run_backup -s first/none
+refused 'no backup yet, or a disk is missing there' run_backup -s missing/latest
 refused 'file' run_backup source file/latest
 [ ! -e missing ] || fail "a directory was created on the way to an error"
 for at in / //; do
