@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/util.h"
+#include "cases.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -63,19 +64,11 @@ static inline void scratch_file(int dirfd, const char *name, const void *data, s
 /* All test programs end like this. */
 static inline int scratch_run(const char *name, const TTest *const *tests, size_t count)
 {
-        Suite *suite = suite_create(name);
         TCase *cases = tcase_create(name);
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(cases, 300);
         tcase_add_unchecked_fixture(cases, scratch_set_up, scratch_tear_down);
         for (size_t i = 0; i < count; i++)
                 tcase_add_test(cases, tests[i]);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run(name, cases);
 }

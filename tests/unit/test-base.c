@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/ini.h"
 #include "base/path.h"
+#include "cases.h"
 
 #include <check.h>
 #include <errno.h>
@@ -279,10 +280,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("base");
         TCase *cases = tcase_create("base");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(cases, hostile_names_are_shown_escaped);
         tcase_add_test(cases, only_valid_characters_that_print_are_shown_as_they_are);
@@ -297,10 +295,5 @@ int main(void)
         tcase_add_test(cases, ini_values_come_with_their_lines);
         tcase_add_test(cases, ini_errors_name_file_and_line);
         tcase_add_test(cases, buf_grows_and_is_always_text);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("base", cases);
 }

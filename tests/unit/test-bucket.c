@@ -1,5 +1,6 @@
 /* How fast bytes may go: never more than the rate and one burst in any time, never less for want of being asked. */
 #include "base/bucket.h"
+#include "cases.h"
 
 #include <check.h>
 
@@ -92,10 +93,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("bucket");
         TCase *all = tcase_create("all");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_add_test(all, without_a_rate_all_may_go);
         tcase_add_test(all, in_the_long_run_the_rate_is_kept);
@@ -103,9 +101,5 @@ int main(void)
         tcase_add_test(all, when_the_wait_is_over_something_may_go);
         tcase_add_test(all, a_little_need_not_wait_for_a_portion);
         tcase_set_timeout(all, 120);
-        suite_add_tcase(suite, all);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return cases_run("bucket", all);
 }

@@ -1,6 +1,7 @@
 /* The table of verdicts. */
 #include "base/entry.h"
 #include "base/report.h"
+#include "cases.h"
 #include "transfer/decide.h"
 
 #include <check.h>
@@ -211,17 +212,9 @@ int main(void)
                 a_file_that_is_not_trusted_is_compared_first,
                 an_inode_that_stands_for_another_file_is_left,
         };
-        Suite *suite = suite_create("decide");
         TCase *cases = tcase_create("decide");
-        SRunner *runner;
-        int failed;
 
         for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
                 tcase_add_test(cases, tests[i]);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("decide", cases);
 }

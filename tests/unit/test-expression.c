@@ -1,5 +1,6 @@
 /* expression: the COUNT of a rotation scheme. */
 #include "base/err.h"
+#include "cases.h"
 #include "rotate/expression.h"
 
 #include <check.h>
@@ -118,10 +119,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("expression");
         TCase *cases = tcase_create("expression");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(cases, numbers_and_arithmetic_count);
         tcase_add_test(cases, decimals_and_fractions_are_exact);
@@ -129,10 +127,5 @@ int main(void)
         tcase_add_test(cases, results_that_are_no_count_are_refused);
         tcase_add_test(cases, numbers_that_do_not_fit_are_refused);
         tcase_add_test(cases, broken_expressions_say_where);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("expression", cases);
 }

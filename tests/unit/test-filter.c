@@ -1,6 +1,7 @@
 /* filter, pattern and wild: what rsync's exclude patterns select. The judge is
  * tests/integration/filter-equals-rsync.py. */
 #include "base/err.h"
+#include "cases.h"
 #include "transfer/filter/filter.h"
 #include "transfer/filter/pattern.h"
 
@@ -374,10 +375,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("filter");
         TCase *tests = tcase_create("filter");
-        SRunner *runner;
-        int failed;
 
         tcase_add_loop_test(tests, a_pattern_selects_what_rsync_selects, 0, ARRAY_SIZE(one_patterns));
         tcase_add_test(tests, the_first_rule_that_matches_wins);
@@ -389,10 +387,5 @@ int main(void)
         tcase_add_test(tests, the_users_patterns_come_before_the_defaults);
         tcase_add_test(tests, hostile_patterns_take_bounded_time);
         tcase_add_test(tests, paths_beyond_path_max_match);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed > 0;
+        return cases_run("filter", tests);
 }

@@ -1,5 +1,6 @@
 /* foresee: how long the rotation scheme keeps a snapshot: by rules, and by a model that goes on taking and rotating
  * them. */
+#include "cases.h"
 #include "rotate/calendar.h"
 #include "rotate/expression.h"
 #include "rotate/foresee.h"
@@ -499,10 +500,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("foresee");
         TCase *tests = tcase_create("foresee");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(tests, a_rule_ends_where_its_periods_may_be_used_up);
         tcase_add_test(tests, a_strict_rule_ends_that_many_periods_later_at_the_latest);
@@ -519,10 +517,5 @@ int main(void)
         tcase_add_test(tests, no_snapshot_goes_before_it_was_said);
         tcase_add_test(tests, no_snapshot_goes_before_it_was_said_when_they_come_regularly);
         tcase_set_timeout(tests, 120);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return cases_run("foresee", tests);
 }

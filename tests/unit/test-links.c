@@ -1,5 +1,6 @@
 /* Hard links: who leads, who follows, who waits; claims on inodes; all of it by many threads at once. */
 #include "base/err.h"
+#include "cases.h"
 #include "transfer/links.h"
 
 #include <check.h>
@@ -241,18 +242,10 @@ int main(void)
                 many_groups_in_many_directories_are_found_again,
                 one_leader_at_a_time_and_one_in_the_end,
         };
-        Suite *suite = suite_create("links");
         TCase *cases = tcase_create("links");
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(cases, 60);
         for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
                 tcase_add_test(cases, tests[i]);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("links", cases);
 }

@@ -1,5 +1,6 @@
 /* SOURCE and DESTINATION expressions. */
 #include "base/err.h"
+#include "cases.h"
 #include "options/location.h"
 
 #include <check.h>
@@ -214,10 +215,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("location");
         TCase *cases = tcase_create("location");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(cases, all_forms_are_understood);
         tcase_add_test(cases, a_trailing_slash_makes_no_difference);
@@ -229,10 +227,5 @@ int main(void)
         tcase_add_test(cases, passwords_are_refused_and_not_repeated);
         tcase_add_test(cases, tunnels_have_a_host_and_perhaps_user_and_port);
         tcase_add_test(cases, locations_are_shown_escaped);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("location", cases);
 }

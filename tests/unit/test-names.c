@@ -1,4 +1,5 @@
 /* names and calendar: what is a snapshot, and which moment it stands for. */
+#include "cases.h"
 #include "quick.h"
 #include "rotate/calendar.h"
 #include "rotate/names.h"
@@ -171,10 +172,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("names");
         TCase *cases = tcase_create("names");
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(cases, 60);
         tcase_add_test(cases, all_forms_of_older_tools_are_names);
@@ -184,10 +182,5 @@ int main(void)
         tcase_add_test(cases, weeks_are_those_of_iso_8601);
         tcase_add_test(cases, months_and_years_back_end_on_days_that_exist);
         tcase_add_test(cases, local_time_is_what_the_wall_clock_shows);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("names", cases);
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "cases.h"
 #include "notify.h"
 #include "options/options.h"
 #include "outcome/facts.h"
@@ -212,10 +213,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("notify");
         TCase *cases = tcase_create("notify");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(cases, set_up, tear_down);
         tcase_add_test(cases, text_is_no_markup);
@@ -225,10 +223,5 @@ int main(void)
         tcase_add_test(cases, it_fails);
         tcase_add_test(cases, machines_get_all_of_it);
         tcase_add_test(cases, every_kind_of_event_has_an_identifier_of_its_own);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("notify", cases);
 }

@@ -1,5 +1,6 @@
 /* Command line, configuration files and environment, and how they are laid over each other. */
 #include "base/err.h"
+#include "cases.h"
 #include "options/config.h"
 #include "options/options.h"
 #include "rotate/expression.h"
@@ -635,10 +636,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("options");
         TCase *cases = tcase_create("options");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(cases, setup, teardown);
         tcase_add_test(cases, one_argument_is_the_destination);
@@ -669,10 +667,5 @@ int main(void)
         tcase_add_test(cases, a_section_can_be_continued);
         tcase_add_test(cases, flags_leave_the_scheme_of_other_files_as_it_is);
         tcase_add_test(cases, the_usage_is_complete_and_fits_a_terminal);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("options", cases);
 }

@@ -146,10 +146,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("power");
         TCase *cases = tcase_create("power");
-        SRunner *runner;
-        int failed;
 
         tcase_add_unchecked_fixture(cases, scratch_set_up, scratch_tear_down);
         tcase_add_test(cases, a_machine_without_battery_is_not_on_battery);
@@ -157,10 +154,5 @@ int main(void)
         tcase_add_test(cases, batteries_of_other_things_do_not_count);
         tcase_add_test(cases, several_batteries_are_one);
         tcase_add_test(cases, conditions_are_about_a_machine_on_battery);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("power", cases);
 }

@@ -1,4 +1,5 @@
 /* Numbers for people. */
+#include "cases.h"
 #include "progress.h"
 
 #include <check.h>
@@ -99,20 +100,12 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("progress");
         TCase *cases = tcase_create("progress");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(cases, counts_have_commas);
         tcase_add_test(cases, one_entry_is_an_entry);
         tcase_add_test(cases, bytes_have_units_and_at_most_three_digits_before_the_point);
         tcase_add_test(cases, durations_are_as_exact_as_they_are_useful);
         tcase_add_test(cases, ages_are_in_the_largest_unit_that_says_enough);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("progress", cases);
 }

@@ -1,4 +1,5 @@
 /* Rates and numbers as a user writes them. */
+#include "cases.h"
 #include "options/quantity.h"
 
 #include <check.h>
@@ -128,18 +129,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("quantity");
         TCase *all = tcase_create("all");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_add_test(all, rates_are_those_of_rsync);
         tcase_add_test(all, what_is_no_rate_is_refused);
         tcase_add_test(all, numbers_are_whole_and_bounded);
         tcase_add_test(all, lengths_of_time_are_sums);
-        suite_add_tcase(suite, all);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return cases_run("quantity", all);
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/report.h"
 #include "base/stop.h"
+#include "cases.h"
 
 #include <check.h>
 #include <errno.h>
@@ -191,10 +192,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("report");
         TCase *all = tcase_create("all");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_add_test(all, what_both_have_counts);
         tcase_add_test(all, lost_entries_are_kept);
@@ -203,9 +201,5 @@ int main(void)
         tcase_add_test(all, numbers_that_do_not_exist_are_known);
         tcase_add_test(all, changes_go_where_they_are_wanted);
         tcase_add_test(all, we_may_ask_ourselves_to_stop);
-        suite_add_tcase(suite, all);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return cases_run("report", all);
 }

@@ -1,6 +1,7 @@
 /* What client and agent say around the exchange: it comes out as it went in, and what breaks a rule is refused. */
 #include "base/buf.h"
 #include "base/err.h"
+#include "cases.h"
 #include "transfer/exchange/pack.h"
 #include "transfer/exchange/request.h"
 #include "transfer/exchange/wire.h"
@@ -217,10 +218,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("request");
         TCase *all = tcase_create("all");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_add_test(all, prepare_comes_out_as_it_went_in);
         tcase_add_test(all, every_cut_of_prepare_is_refused);
@@ -231,9 +229,5 @@ int main(void)
         tcase_add_test(all, an_update_of_no_source_or_time_is_refused);
         tcase_add_test(all, an_error_is_the_same_on_both_sides);
         tcase_add_test(all, an_error_that_is_none_is_refused);
-        suite_add_tcase(suite, all);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return cases_run("request", all);
 }

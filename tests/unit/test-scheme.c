@@ -1,5 +1,6 @@
 /* scheme: which snapshots rotation preserves, and why. */
 #include "base/err.h"
+#include "cases.h"
 #include "rotate/calendar.h"
 #include "rotate/expression.h"
 #include "rotate/names.h"
@@ -291,10 +292,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("scheme");
         TCase *cases = tcase_create("scheme");
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(cases, 30);
         tcase_add_test(cases, the_oldest_represents_its_period);
@@ -315,10 +313,5 @@ int main(void)
         tcase_add_test(cases, an_empty_scheme_is_refused);
         tcase_add_test(cases, every_reason_fits_into_a_verdict);
         tcase_add_test(cases, many_snapshots_are_marked_fast);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("scheme", cases);
 }

@@ -1,6 +1,7 @@
 /* schemefile: which section of which file of rotate-backups governs a directory, and what it says. */
 #include "base/err.h"
 #include "base/path.h"
+#include "cases.h"
 #include "rotate/expression.h"
 #include "rotate/schemefile.h"
 
@@ -321,10 +322,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("schemefile");
         TCase *cases = tcase_create("schemefile");
-        SRunner *runner;
-        int failed;
 
         tcase_add_checked_fixture(cases, make_root, remove_root);
         tcase_add_test(cases, without_files_the_default_scheme_holds);
@@ -344,10 +342,5 @@ int main(void)
         tcase_add_test(cases, other_sections_are_not_checked);
         tcase_add_test(cases, what_cannot_be_read_is_an_error);
         tcase_add_test(cases, a_file_in_place_of_a_directory_is_as_good_as_none);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("schemefile", cases);
 }

@@ -1,5 +1,6 @@
 /* What is told a service manager. */
 #include "base/buf.h"
+#include "cases.h"
 #include "system/service.h"
 
 #include <check.h>
@@ -47,17 +48,9 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("service");
         TCase *cases = tcase_create("service");
-        SRunner *runner;
-        int failed;
 
         tcase_add_test(cases, a_status_is_one_message);
         tcase_add_test(cases, the_watchdog_is_ours_or_another_s);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("service", cases);
 }

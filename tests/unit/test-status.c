@@ -1,5 +1,6 @@
 /* What is good enough for a check, and what Prometheus reads. */
 #include "base/buf.h"
+#include "cases.h"
 #include "outcome/metrics.h"
 #include "status/status.h"
 
@@ -92,18 +93,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("status");
         TCase *cases = tcase_create("status");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_add_test(cases, a_verdict_is_by_the_age_of_what_is_complete);
         tcase_add_test(cases, without_a_limit_any_age_will_do);
         tcase_add_test(cases, a_date_in_the_future_proves_nothing);
         tcase_add_test(cases, labels_are_quoted);
-        suite_add_tcase(suite, cases);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("status", cases);
 }

@@ -1,5 +1,6 @@
 /* survey: the table of --list, what is said of each rule, and the way from an agent to its client. */
 #include "base/buf.h"
+#include "cases.h"
 #include "destination.h"
 #include "rotate/inodes.h"
 #include "rotate/names.h"
@@ -276,10 +277,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("survey");
         TCase *cases = tcase_create("survey");
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(cases, 60); /* sanitizers take their time */
         tcase_add_test(cases, each_end_has_its_words);
@@ -291,10 +289,5 @@ int main(void)
         tcase_add_test(cases, many_go_in_several_messages);
         tcase_add_test(cases, what_makes_no_sense_is_refused);
         tcase_add_test(cases, links_are_counted_tree_by_tree);
-        suite_add_tcase(suite, cases);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return cases_run("survey", cases);
 }
