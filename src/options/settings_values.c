@@ -250,6 +250,8 @@ int settings_set_report(struct settings *s, unsigned which, const char *value, s
 int settings_set_metrics(struct settings *s, unsigned which, const char *value, struct err *err)
 {
         (void)which;
+        if (str_equal(value, "-"))
+                return err_usage(err, "they are read from a file, not from standard output, which is for --report");
         return set_file(s, &s->told.metrics, false, value, err);
 }
 

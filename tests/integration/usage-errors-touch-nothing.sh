@@ -30,6 +30,7 @@ wrong 'exclude' source parent/latest --exclude
 wrong 'ionice' --ionice=sometimes source parent/latest
 wrong 'daily' --daily=7x source parent/latest
 wrong 'daily' --daily=0 source parent/latest
+wrong 'metrics: .*standard output' --metrics=- source parent/latest
 wrong 'three\|argument' a b c
 wrong 'about a connection' --bwlimit=1M source parent/latest
 wrong 'bwlimit.*fast' --bwlimit=fast source host:/parent/latest
