@@ -132,12 +132,22 @@ void reconcile_tell(struct visit *v, const struct entry *want, const struct deci
         visit_tell(v, shown[verdict].verb, want, d->why);
 }
 
-/* What a real run would copy: holes are none of it. */
-static void count_imagined(struct visit *v, const struct entry *want, const struct decision *d)
+/*
+ * What a real run would copy, where it could read it: holes are none of it. Return 0, PUT_VANISHED, or a negative errno
+ * with @err filled.
+ */
+static int imagine(struct visit *v, const struct entry *want, const struct decision *d, struct err *err)
 {
-        if (entry_is_file(want) && d->verdict != DECIDE_ADJUST)
+        int r = 0;
+
+        if (!entry_is_file(want) || d->verdict == DECIDE_ADJUST)
+                return 0;
+        if (!v->from.is_remote)
+                r = source_may_open(&v->from, want, err);
+        if (r == 0)
                 report_add(v->update->config->report, REPORT_COPIED_BYTES,
                            want->blocks * 512 < want->size ? want->blocks * 512 : want->size);
+        return r == SOURCE_VANISHED ? PUT_VANISHED : r;
 }
 
 /* Act on the verdict. Return 0 with the inode that now stands for the entry, or PUT_TOLD, PUT_VANISHED, PUT_LACKING. */
@@ -151,10 +161,8 @@ static int carry_out(struct visit *v, struct entry *want, const struct entry *ha
         *ret_ino = have && (d->verdict == DECIDE_KEEP || d->verdict == DECIDE_ADJUST) ? have->ino : 0;
         if (d->verdict == DECIDE_KEEP)
                 return 0;
-        if (v->update->config->dry_run) {
-                count_imagined(v, want, d);
-                return 0;
-        }
+        if (v->update->config->dry_run)
+                return imagine(v, want, d, err);
         if (d->verdict == DECIDE_ADJUST)
                 r = put_metadata(&v->to, want, have, err);
         if (r == PUT_NOT_IN_PLACE)

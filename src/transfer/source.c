@@ -285,3 +285,12 @@ int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *
         *ret_fd = TAKE_FD(fd);
         return SOURCE_RENEWED;
 }
+
+int source_may_open(struct source_dir *d, const struct entry *e, struct err *err)
+{
+        int r = faccessat(d->fd, e->name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+
+        if (r == -ENOENT)
+                return SOURCE_VANISHED;
+        return r < 0 ? err_item_at(err, r, "open", d->path, e->name) : 0;
+}

@@ -86,3 +86,9 @@ int source_load(struct source_dir *d, struct entry *e, struct err *err);
  * any more; or a negative errno with an ERR_ITEM.
  */
 int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *err);
+
+/*
+ * For who only wants to know: may we open the content of @e, a regular file? Return 0, SOURCE_VANISHED, or a negative
+ * errno with the ERR_ITEM of source_open().
+ */
+int source_may_open(struct source_dir *d, const struct entry *e, struct err *err);

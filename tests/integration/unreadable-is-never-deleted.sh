@@ -16,6 +16,16 @@ backup() {
         as_user "$RSB" --no-sudo "$@" "$tmp/own/source" "$tmp/own/parent/latest"
 }
 
+# lossy OPTIONS...: a run that ends with 23, as the dry run before it has told: the same changes, and the same losses.
+lossy() {
+        expect_status 23 backup -n "$@"
+        LC_ALL=C sort "$tmp/out" >"$tmp/listed"
+        grep "^warning: cannot" "$tmp/err" | LC_ALL=C sort >"$tmp/foreseen"
+        expect_status 23 backup -vv "$@"
+        diff "$tmp/listed" <(LC_ALL=C sort "$tmp/out") || fail "the run does not do what the dry run listed"
+        diff "$tmp/foreseen" <(grep "^warning: cannot" "$tmp/err" | LC_ALL=C sort) || fail "a loss was not foreseen"
+}
+
 # The program's own names: a parent that the user may not enter is one that he may not.
 as_user mkdir -p source/closed/deep source/dir source/linked
 for name in closed/one closed/deep/two dir/file dir/other linked/a plain; do
@@ -33,6 +43,8 @@ chmod 000 source/dir/file
 touch -d 2001-01-01 source/dir/file
 rm source/dir/other
 echo changed >source/plain
+lossy -b
+[ -s "$tmp/foreseen" ] || fail "nothing was lost"
 expect_status 23 backup -v -b -s
 grep -q "^warning: .*'closed'" "$tmp/err" || fail "the directory is not named: $(cat "$tmp/err")"
 grep -q "^warning: .*'dir/file'" "$tmp/err" || fail "the file is not named: $(cat "$tmp/err")"
@@ -62,7 +74,12 @@ chmod 644 source/dir/file
 chmod 000 source/linked/a
 chmod 444 source/closed/deep
 rm source/linked/c
-expect_status 23 backup -b
+as_user sh -c 'echo secret >source/new; chmod 000 source/new'
+# A dry run opens nothing that is closed at the destination.
+chmod 755 parent/latest/closed
+lossy -b
+[ ! -e parent/latest/new ] || fail "what could not be read was made"
+rm -f source/new
 [ "$(ls parent/latest/linked)" = $'a\nb' ] || fail "an unreadable group of hard links was deleted"
 chmod 700 parent/latest/closed/deep
 [ -e parent/latest/closed/deep/two ] || fail "below a directory that cannot be searched something was deleted"
