@@ -196,6 +196,7 @@ static struct history_run describe(const struct outcome *o)
                 .bytes = report_get(r, REPORT_BYTES),
                 .copied_bytes = report_get(r, REPORT_COPIED_BYTES),
                 .lost = report_items(r),
+                .process = o->done[OUTCOME_PREPARE] ? getpid() : 0,
         };
 
         run.failure = (char *)(is_skipped ? o->skipped : report_failure_text(r));

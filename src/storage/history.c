@@ -54,6 +54,7 @@ static int keep(struct history *h, enum history_which which, const struct histor
         forget(h, which);
         h->runs[which] = *run;
         h->runs[which].failure = failure;
+        h->runs[which].process = which == HISTORY_BEGUN ? run->process : 0;
         h->has[which] = true;
         return 0;
 }
@@ -68,7 +69,9 @@ int history_note(struct history *h, const struct history_run *run)
         if (str_equal(run->outcome, "begun"))
                 return keep(h, HISTORY_BEGUN, run);
         forget(h, HISTORY_SKIPPED);
-        forget(h, HISTORY_BEGUN);
+        /* What has not come so far, since another one held the lock say, does not know how that one ends. */
+        if (run->process != 0)
+                forget(h, HISTORY_BEGUN);
         r = keep(h, HISTORY_LAST, run);
         if (r == 0 && complete)
                 r = keep(h, HISTORY_COMPLETE, run);

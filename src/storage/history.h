@@ -18,7 +18,7 @@ struct history_run {
         char snapshot[32];    /* that it made, or "" */
         uint64_t entries, bytes, copied_bytes, lost;
         char *failure;   /* what was told of it, or NULL */
-        int64_t process; /* of HISTORY_BEGUN */
+        int64_t process; /* that has noted that it began, 0 for none; remembered of HISTORY_BEGUN */
 };
 
 enum history_which {

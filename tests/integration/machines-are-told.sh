@@ -257,6 +257,14 @@ for _ in $(seq 300); do
         sleep 0.1
 done
 grep -q '^not ended: .*under way (process' out || fail "a run that is under way is not told: $(cat out)"
+# Another one that is refused meanwhile does not end it.
+expect_status 1 run_backup source stopped/latest
+status_of() {
+        "$RSB" --status stopped/latest >out
+        grep -q "$1" out || fail "no '$1' in $(cat out)"
+}
+status_of '^last run: .*failed'
+status_of '^not ended: .*under way (process'
 traced=$(sed -n 's/^not ended: .*under way (process \([0-9]*\).*/\1/p' out)
 kill -KILL "$traced" $tracer
 wait $tracer || true
@@ -265,9 +273,10 @@ for _ in $(seq 300); do
         sleep 0.1
 done
 expect_status 0 "$RSB" --status --report=r.json stopped/latest
+grep -q '^last run: .*failed' out || fail "$(cat out)"
 grep -q '^not ended: .*killed' out || fail "a run that was killed is not told: $(cat out)"
 valid r.json
-told 'd["not_ended"]["process"] > 1, d["last_run"]["outcome"]' "(True, 'complete')"
+told 'd["not_ended"]["process"] > 1, d["last_run"]["outcome"]' "(True, 'failed')"
 # What was killed while it was traced gives its lock back a little later.
 for _ in $(seq 300); do
         run_backup -q source stopped/latest 2>err && break

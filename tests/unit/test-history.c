@@ -23,13 +23,20 @@ static struct history_run run_of(const char *outcome, int64_t begun)
         return r;
 }
 
-static void record(const char *outcome, int64_t begun, char *failure)
+static void record_of(int64_t process, const char *outcome, int64_t begun, char *failure)
 {
         struct err err = { .kind = ERR_NONE };
         struct history_run r = run_of(outcome, begun);
 
         r.failure = failure;
+        r.process = process;
         ck_assert_int_eq(history_record(destination, &r, &err), 0);
+}
+
+/* One that came as far as to note that it began. */
+static void record(const char *outcome, int64_t begun, char *failure)
+{
+        record_of(4711, outcome, begun, failure);
 }
 
 static struct history load(const char *of)
@@ -98,6 +105,13 @@ START_TEST(the_last_good_one_stays)
         ck_assert_int_eq(h.runs[HISTORY_BEGUN].begun, 450);
         ck_assert_int_eq(h.runs[HISTORY_LAST].begun, 300);
         ck_assert(h.has[HISTORY_SKIPPED]);
+        history_deinit(&h);
+        record_of(0, "failed", 475, why);
+        h = load(destination);
+        ck_assert_int_eq(h.runs[HISTORY_BEGUN].begun, 450);
+        ck_assert_int_eq(h.runs[HISTORY_BEGUN].process, 4711);
+        ck_assert_int_eq(h.runs[HISTORY_LAST].begun, 475);
+        ck_assert_int_eq(h.runs[HISTORY_LAST].process, 0);
         history_deinit(&h);
         record("complete", 500, NULL);
         h = load(destination);
