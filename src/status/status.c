@@ -98,6 +98,9 @@ static void describe_basis(const struct status *s)
                 printf("%-15swhat was remembered of runs is damaged, and is not used\n", "note:");
         if (s->is_concluded)
                 printf("%-15sno run is remembered here: this is by the newest complete snapshot\n", "note:");
+        if (s->is_nowhere)
+                printf("%-15sthere is no '%s'; the snapshots are what lies beside that name\n",
+                       "note:", s->destination);
         if (!s->history.has[HISTORY_LAST] && geteuid() != 0)
                 printf("%-15sroot's runs are remembered for root\n", "note:");
 }

@@ -24,6 +24,7 @@ struct status {
         struct history history;
         struct destination_snapshots snapshots;
         bool is_concluded;         /* nothing is remembered: the newest complete snapshot tells */
+        bool is_nowhere;           /* there are snapshots, but not what they should have been made of */
         bool are_seen;             /* the snapshots are; */
         char unseen[ERR_TEXT_MAX]; /* or why not */
         int64_t now;               /* seconds since 1970 */

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum { SHOWN_MAX = 300 };
 
@@ -52,6 +53,14 @@ static int look(struct status *s, struct report *report, struct err *err)
         return r;
 }
 
+/* A name that was mistyped, say: what lies beside it was made of another one. */
+static bool is_nowhere(const char *path)
+{
+        struct stat st;
+
+        return lstat(path, &st) < 0 && errno == ENOENT;
+}
+
 /*
  * Where other machines send their backups nothing is remembered of runs: then the newest complete snapshot tells of the
  * one that made it.
@@ -68,7 +77,7 @@ static void conclude(struct status *s)
                 if (item->complete && (!newest || item->time > newest->time))
                         newest = item;
         }
-        if (!newest || h->has[HISTORY_LAST])
+        if (!newest || h->has[HISTORY_LAST] || s->is_nowhere)
                 return;
         run.begun = run.ended = s->now - (s->snapshots.now - newest->time);
         snprintf(run.snapshot, sizeof(run.snapshot), "%s", newest->name);
@@ -135,6 +144,7 @@ void status_look(struct status *s, struct report *report)
         r = look(s, report, &err);
         s->are_seen = r == 0 && s->snapshots.count > 0;
         if (s->are_seen) {
+                s->is_nowhere = is_nowhere(s->options->destination.path);
                 conclude(s);
                 return;
         }

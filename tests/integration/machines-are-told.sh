@@ -114,6 +114,9 @@ expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status -v --max-ag
 grep -q "^snapshots: *1$" out || fail "the snapshot is not counted: $(cat out)"
 grep -q "^ *$snapshot (.* ago)$" out || fail "the snapshot is not shown: $(cat out)"
 grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells of no backup: $(cat out)"
+# but not of another name beside them
+expect_status 3 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/lastest
+grep -q "^note: *there is no '.*/disk/lastest'" out || fail "a name that leads nowhere is not told: $(cat out)"
 
 # dry: nothing is remembered, nothing but the document is written, and the list goes elsewhere
 cp -a state/runs runs.before
