@@ -1,7 +1,7 @@
 #!/bin/bash
 # The documentation says what the program does: each option of --help has an entry in rsync-system-backup(8), each key of a
-# file one in (5), and there are no others; no command and no configuration file that is shown is refused; links lead
-# somewhere.
+# file one in (5), and there are no others; each variable of the environment is told of; no command and no configuration
+# file that is shown is refused; links lead somewhere.
 . "$(dirname "$0")/lib.sh"
 need_program
 docs=$here/../../docs
@@ -29,6 +29,14 @@ sort -u options - <<<$'source\ndestination' | while read -r key; do
 done >keys
 sed -n '/^\.Sh KEYS/,/^\.Sh FILES/s/^\.It Cm \([a-z][a-z-]*\) No =.*/\1/p' "$docs/rsync-system-backup.5" >keys-in-5
 differ keys keys-in-5
+
+# What is asked of the environment, and what the manual says of it.
+grep -rhoE '(getenv|is_set)\("[A-Z_]+"\)' "$here/../../src" | sed 's/.*("//; s/").*//' | sort -u >variables
+[ "$(wc -l <variables)" -gt 15 ] || fail "hardly any variables were found"
+sed -n '/^\.Sh ENVIRONMENT/,/^\.Sh FILES/s/^\.It Ev //p' "$docs/rsync-system-backup.8" | sed 's/ , /\n/g' | sort -u >variables-in-8
+if comm -23 variables variables-in-8 | grep . >unknown; then
+        fail "the manual does not tell of variables: $(cat unknown)"
+fi
 
 # ---- what is shown ----
 
