@@ -26,18 +26,24 @@ struct reading {
         bool in_value; /* an indented line continues the value above */
 };
 
-/* Remember the whole name when @line, without its end, opens a section by libinih's rules. Return 0 or -ENOMEM. */
+/*
+ * Remember the whole name when @line, without its end, opens a section by libinih's rules. What is wrong with it is
+ * told here, before what stands below is taken for a part of the section above. Return 0 or a negative errno with err
+ * filled.
+ */
 static int note_section(struct reading *r, const char *line, size_t length)
 {
         size_t skip = strspn(line, " \t");
         const char *end = memchr(line, ']', length);
 
-        if (skip >= length || line[skip] != '[' || !end || (skip > 0 && r->in_value))
+        if (skip >= length || line[skip] != '[' || (skip > 0 && r->in_value))
                 return 0;
+        if (!end)
+                return err_usage(r->err, "%s:%u: a '[' without its ']'", r->name, r->line);
         free(r->section);
         r->section = strndup(line + skip + 1, (size_t)(end - line) - skip - 1);
         r->in_value = false;
-        return r->section ? 0 : -ENOMEM;
+        return r->section ? 0 : err_oom(r->err);
 }
 
 /* libinih's reader: like fgets(), one line into @line of @size bytes. */
@@ -53,10 +59,9 @@ static char *next_line(char *line, int size, void *stream)
                 r->result = err_usage(r->err, "%s:%u: the line is longer than %d bytes", r->name, r->line, size - 2);
                 return NULL;
         }
-        if (note_section(r, r->rest, length) < 0) {
-                r->result = err_oom(r->err);
+        r->result = note_section(r, r->rest, length);
+        if (r->result < 0)
                 return NULL;
-        }
         memcpy(line, r->rest, length);
         line[length] = '\n';
         line[length + 1] = '\0';

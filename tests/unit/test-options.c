@@ -572,6 +572,8 @@ START_TEST(mistakes_in_a_file_name_file_line_and_key)
                   "an indented line continues" },
                 { "[a]\nexclude = x\n force = yes\n", "f:3: exclude: 'force = yes' looks like an option", "" },
                 { "[a]\nnonsense\n", "f:2: neither a [section] nor", "" },
+                { "[a\ndaily = 1\n", "f:1: a '[' without its ']'", "" },
+                { "[a]\ndaily = 1\n[b\ndaily = 1\n", "f:3: a '[' without its ']'", "" },
                 { "", "f: there is no [section]", "" },
                 { "[a]\nsource = /\n[b]\nsource = x:\n", "f:4: source: 'x:.' is remote", "" },
                 { "[xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx]\nsource = /\n",

@@ -263,7 +263,7 @@ START_TEST(mistakes_in_the_matching_section_are_named)
         assert_refused("[/backups/laptop]\nionice = slow\n", "2: ionice: neither");
         assert_refused("[/backups/laptop]\nhourly = 1\nhourly = 2\n", "3: hourly: a second value, '2'");
         assert_refused("[/backups/laptop]\nhourly = 1\n  daily = 2\n", "3: hourly: a second value, 'daily = 2'");
-        assert_refused("[/backups/laptop\nhourly = 1\n", "1: neither a [section] nor");
+        assert_refused("[/backups/laptop\nhourly = 1\n", "1: a '[' without its ']'");
 }
 END_TEST
 
