@@ -131,6 +131,13 @@ static int remove_root(const struct remove_config *c, struct err *err)
         return tell_root(c, -errno, NULL, err);
 }
 
+/* An ordinary user may have closed the root of his own to himself. */
+static void open_up(const struct remove_config *c)
+{
+        if (!c->privileged)
+                (void)fchmodat(c->parent_fd, c->name, S_IRWXU, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Return 0 or SUBVOLUME_BY_HAND, or a negative errno with @err filled. */
 static int remove_subvolume(const struct remove_config *c, struct err *err)
 {
@@ -139,6 +146,8 @@ static int remove_subvolume(const struct remove_config *c, struct err *err)
 
         if (r == SUBVOLUME_BY_HAND) {
                 r = subvolume_make_writable(c->parent_fd, c->name);
+                if (r == 0)
+                        open_up(c);
                 if (r == 0)
                         r = subvolume_remove(c->parent_fd, c->name);
         }
@@ -165,8 +174,7 @@ int remove_tree(const struct remove_config *config, struct err *err)
                 if (r != SUBVOLUME_BY_HAND)
                         return r;
         }
-        if (!config->privileged)
-                (void)fchmodat(config->parent_fd, config->name, S_IRWXU, AT_SYMLINK_NOFOLLOW);
+        open_up(config);
         root = fd_open_unmounted_at(config->parent_fd, config->name, O_DIRECTORY);
         r = root < 0 ? root : entry_stat_fd(&e, root);
         if (r < 0)

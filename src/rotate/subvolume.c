@@ -149,7 +149,9 @@ int subvolume_remove(int dirfd, const char *name)
         if (has_mounts(fd))
                 return -EBUSY;
         r = call(dirfd, BTRFS_IOC_SNAP_DESTROY, &args);
-        return r == -EROFS || (r == -EPERM && !privilege_held(PRIVILEGE_ADMIN)) ? SUBVOLUME_BY_HAND : r;
+        if (r == -EROFS || r == -EACCES || (r == -EPERM && !privilege_held(PRIVILEGE_ADMIN)))
+                return SUBVOLUME_BY_HAND;
+        return r;
 }
 
 /* ---- flags, neighbours, room ---- */

@@ -6,8 +6,8 @@
  *
  *      make         whoever may make a directory there
  *      snapshot     the subvolume's owner (or CAP_FOWNER)
- *      remove       CAP_SYS_ADMIN; others with the mount option user_subvol_rm_allowed, when it is not read-only;
- *                   when it is empty, rmdir(2) does it as well
+ *      remove       CAP_SYS_ADMIN; others with the mount option user_subvol_rm_allowed, when it is not read-only and
+ *                   they may write in its root directory; when it is empty, rmdir(2) does it as well
  */
 #pragma once
 
@@ -32,10 +32,10 @@ enum { SUBVOLUME_BY_HAND = 1 };
 
 /*
  * Remove the subvolume @name with all that is in it; the room that it held comes back later. Return 0;
- * SUBVOLUME_BY_HAND when we are not privileged to, so that it must be made writable, and if that does not help be
- * emptied and removed like a directory; -EBUSY when something is mounted in it, which would be torn out; -ENOTEMPTY
- * when there is another subvolume in it; -EPERM when it is the filesystem's default subvolume, or being sent; or
- * another -errno.
+ * SUBVOLUME_BY_HAND when we are not privileged to, so that it must be made writable and its root directory opened to
+ * us, and if that does not help be emptied and removed like a directory; -EBUSY when something is mounted in it, which
+ * would be torn out; -ENOTEMPTY when there is another subvolume in it; -EPERM when it is the filesystem's default
+ * subvolume, or being sent; or another -errno.
  */
 int subvolume_remove(int dirfd, const char *name);
 

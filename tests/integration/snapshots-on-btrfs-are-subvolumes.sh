@@ -210,8 +210,10 @@ exact plain
 mount -o remount,user_subvol_rm_allowed "$tmp/disk"
 parent=$tmp/disk/user/fast
 rm -rf "$tmp/frozen.store"
-for round in 1 2 3 4; do
-        as_user touch "$source/$round"
+for mode in 700 500 555 700; do
+        as_user chmod 700 "$source"
+        as_user touch "$source/$mode"
+        as_user chmod $mode "$source"
         expect_status 0 user_backup -b -s "$source" "$parent/latest"
         is subvolume "$parent/latest"
         exact read-only
