@@ -36,6 +36,15 @@ int discard_aside(struct visit *v, const char *name, const struct entry *former,
         return task.former ? visit_add(v, &child, task, err) : err_oom(err);
 }
 
+/* What stays is as old as before: should its name come back, be it that filters let it in again, it must not count as
+ * equal to the source since this run. */
+static int absorb(struct visit *v, int r, struct err *err)
+{
+        if (r < 0 && err->kind == ERR_ITEM)
+                report_add(v->update->config->report, REPORT_UNSETTLED, 1);
+        return visit_absorb(v, r, err);
+}
+
 int discard_name(struct visit *v, const struct listing_name *n, struct err *err)
 {
         const struct update_config *config = v->update->config;
@@ -73,7 +82,7 @@ int discard_passed(struct visit *v, const char *name, struct err *err)
                         return 1;
                 if (!v->may_remove)
                         continue;
-                r = visit_absorb(v, discard_name(v, n, err), err);
+                r = absorb(v, discard_name(v, n, err), err);
                 if (r == 0)
                         r = visit_check(v, err);
                 if (r < 0)
@@ -89,7 +98,7 @@ static int discard_names(struct visit *v, struct err *err)
         int r = 0;
 
         for (size_t i = 0; i < v->old.count && r == 0; i++) {
-                r = visit_absorb(v, discard_name(v, v->old.names[i], err), err);
+                r = absorb(v, discard_name(v, v->old.names[i], err), err);
                 if (r == 0)
                         r = visit_check(v, err);
         }
@@ -109,7 +118,7 @@ int discard_visit(struct visit *v, struct err *err)
                 r = listing_read_unsorted(&v->old, v->to.fd, &v->worker->arena);
         if (r < 0) {
                 err_destination_at(err, r, "delete directory", v->path.data, "");
-                r = visit_absorb(v, r, err);
+                r = absorb(v, r, err);
                 return r < 0 ? r : CREW_SKIP_FINISH;
         }
         return discard_names(v, err);
@@ -128,7 +137,7 @@ static int remove_emptied(struct visit *v, int parent, const char *name, struct 
         if (r == -ENOTEMPTY || r == -EEXIST)
                 return 0;
         if (r < 0 && r != -ENOENT)
-                return visit_absorb(v, err_destination_at(err, r, "delete directory", v->path.data, ""), err);
+                return absorb(v, err_destination_at(err, r, "delete directory", v->path.data, ""), err);
         report_change(v->update->config->report, REPORT_VERB_DELETED, NULL, v->path.data, true, 0);
         report_add(v->update->config->report, REPORT_DELETED, 1);
         return 0;
@@ -205,7 +214,7 @@ int discard_at_once(struct visit *v, const char *name, const char *former, struc
         }
         if (fd < 0) {
                 free(task);
-                return visit_absorb(v, err_destination_at(err, fd, "delete directory", shown, ""), err);
+                return absorb(v, err_destination_at(err, fd, "delete directory", shown, ""), err);
         }
         task->remove = true;
         u.add = NULL;

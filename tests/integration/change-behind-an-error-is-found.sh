@@ -1,6 +1,6 @@
 #!/bin/bash
 # A change that hides behind the old size and mtime is seen by its ctime, measured from the last transfer of that file:
-# also when a run in between could not read or store it, and when one in between had other filters.
+# also when a run in between could not read, store or remove it, and when one in between had other filters.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
 need_program
@@ -32,6 +32,16 @@ same "$source" "$latest"
 
 hide_change "$source/other" two
 expect_status 0 run_backup -b -x /nothing "$source" "$latest"
+same "$source" "$latest"
+
+# What was left out and could not be removed is as old as before when it is let in again.
+hide_change "$source/d/file" 333
+hide_change "$source/other" 333
+sleep 6
+chattr +i "$latest/d" "$latest/other"
+expect_status 23 run_backup -b -x /d/ -x /other "$source" "$latest"
+chattr -i "$latest/d" "$latest/other"
+expect_status 0 run_backup -b "$source" "$latest"
 same "$source" "$latest"
 
 # What a run that was cut off may have written half stays suspect until somebody has seen that it is right.
