@@ -143,10 +143,8 @@ static int explain_end(struct remote *r, const struct ssh_end *end, struct err *
                 err_replace(err, -ENOENT, end->text);
                 return err_hint(err, WHAT_IS_NEEDED);
         case SSH_END_NO_LOGIN:
-                err_replace(err, -EACCES, end->text);
-                return err_hint(err, "another account is needed, whose shell runs commands");
         case SSH_END_LOST:
-                return err_replace(err, -ECONNRESET, end->text);
+                return ssh_end_explain(end, err);
         case SSH_END_SIGNAL:
         case SSH_END_STATUS:
                 return spoke ? err_replace(err, -ECONNRESET, end->text) : explain_silence(end, err);

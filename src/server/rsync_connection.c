@@ -247,10 +247,8 @@ static int explain_command(const struct rsync_connection *c, const struct ssh_en
         case SSH_END_NO_COMMAND:
                 return explain_absence(c, end, err);
         case SSH_END_NO_LOGIN:
-                err_replace(err, -EACCES, end->text);
-                return err_hint(err, "another account is needed, whose shell runs commands");
         case SSH_END_LOST:
-                return err_replace(err, -ECONNRESET, end->text);
+                return ssh_end_explain(end, err);
         case SSH_END_SIGNAL:
         case SSH_END_STATUS:
                 return atomic_load(&c->has_spoken) ? explain_failure(c, end, err) : explain_silence(c, end, err);

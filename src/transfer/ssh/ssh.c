@@ -536,6 +536,14 @@ int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct er
         return 0;
 }
 
+int ssh_end_explain(const struct ssh_end *end, struct err *err)
+{
+        if (end->kind == SSH_END_LOST)
+                return err_replace(err, -ECONNRESET, end->text);
+        err_replace(err, -EACCES, end->text);
+        return err_hint(err, "another account is needed, whose shell runs commands");
+}
+
 /* Since 0.10 libssh says that a descriptor it was given is not its own, and closes it with the session all the same. */
 static void close_socket(const struct ssh *s)
 {

@@ -72,6 +72,10 @@ struct ssh_end {
  */
 int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct err *err);
 
+/* Put into @err, in place of what is there, that no command was run for this account, or that the connection was lost:
+ * @end is SSH_END_NO_LOGIN or SSH_END_LOST. Returns -EACCES or -ECONNRESET. */
+int ssh_end_explain(const struct ssh_end *end, struct err *err);
+
 /* Hang up, whatever is under way. Returns NULL. */
 struct ssh *ssh_close(struct ssh *s);
 DEFINE_FREEP(struct ssh, ssh_close)
