@@ -22,6 +22,7 @@
  *        local_record             what the state says around a transfer
  *        local_disk               what is unlocked and mounted for it
  *        local_place              what lies there; local_checks: what speaks against a run on it
+ *        local_neighbours         other destinations beside, around and inside of it
  *        local_marks              which snapshots are whole, where a bare rsync daemon holds them
  *        local_room, local_survey how full it is, and what takes the room
  *        local_fence              what an agent is kept to
@@ -105,7 +106,7 @@
  *                           privileges
  *        entry, xattr_at, xattr_fd, listing, meta, content, behind, temporary   one file
  *        crew, crew_slots         many directories at once
- *        mount                    what is mounted where
+ *        mount, directory         what is mounted where, and lies where
  *        tcp                      a connection
  *        duplex, bucket           descriptors, both directions at once; how fast it may go
  */

@@ -11,6 +11,15 @@ struct buf;
  */
 void path_show(const char *directory, const char *name, char *out, size_t size);
 
+enum { PATH_SHOWN = 300 };
+
+/* A path as it is shown in a message. Returns @out. */
+static inline const char *path_shown(const char *path, char out[PATH_SHOWN])
+{
+        path_show(NULL, path, out, PATH_SHOWN);
+        return out;
+}
+
 /* Append DIRECTORY/NAME with the same escapes and nothing left out. Return 0 or -ENOMEM. */
 int path_escape(struct buf *out, const char *directory, const char *name);
 

@@ -4,31 +4,30 @@
  */
 #include "destination.h"
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/stop.h"
 #include "far/far.h"
-#include "local/local_checks.h"
 #include "rotate/names.h"
 #include "transfer/exchange/channel.h"
 #include "transfer/exchange/pack.h"
+#include "transfer/source.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 
-enum { SHOWN_MAX = 300 };
-
 static int check_inside(const struct far *f, int source_fd, struct err *err)
 {
         _cleanup_(source_avoid_deinit) struct source_avoid avoid;
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         int r = far_find_avoided(f, &avoid, err);
 
         if (r < 0)
                 return r;
-        r = local_check_is_inside(source_fd, &avoid);
+        r = source_avoids_above(&avoid, source_fd);
         fd_close(avoid.parent_fd);
         path_show(NULL, f->d.config->options->source, shown, sizeof(shown));
         if (r < 0)
@@ -58,7 +57,7 @@ static int far_prepare(struct destination *d, struct err *err)
         struct far *f = far_of(d);
         const struct options *o = d->config->options;
         _cleanup_(fd_closep) int source_fd = o->backup ? fd_open_directory(o->source) : -1;
-        int r = o->backup ? source_fd < 0 ? source_fd : local_check_is_empty(source_fd) : 0;
+        int r = o->backup ? source_fd < 0 ? source_fd : directory_is_empty(source_fd) : 0;
 
         if (r < 0)
                 return err_run(err, r, "read the source directory", o->source);

@@ -1,18 +1,16 @@
 /* Each check is a function that returns 0 or fills @err; the message of one that can be forced says so. */
 #include "local/local_checks.h"
 
-#include "base/arena.h"
+#include "base/directory.h"
 #include "base/entry.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/listing.h"
 #include "base/log.h"
-#include "base/mount.h"
 #include "base/path.h"
 #include "destination.h"
+#include "local/local_neighbours.h"
 #include "local/local_place.h"
 #include "options/options.h"
-#include "rotate/names.h"
 #include "rotate/subvolume.h"
 #include "transfer/source.h"
 
@@ -22,44 +20,17 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { SHOWN_MAX = 300 };
-
-static const char *show(const char *path, char out[SHOWN_MAX])
-{
-        path_show(NULL, path, out, SHOWN_MAX);
-        return out;
-}
-
-int local_check_is_empty(int dirfd)
-{
-        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
-        _cleanup_(listing_deinit) struct listing names;
-        int r = listing_read_unsorted(&names, dirfd, &arena);
-
-        return r < 0 ? r : names.count == 0;
-}
-
-int local_check_is_same(int fd, int other_fd)
-{
-        struct entry e, other = { .ino = 0 };
-        int r = entry_stat_fd(&e, fd);
-
-        if (r == 0)
-                r = entry_stat_fd(&other, other_fd);
-        return r < 0 ? r : entry_is_same_inode(&e, &other);
-}
-
 /* ---- a transfer into a directory full of something else ---- */
 
 static int check_swapped(const struct local_place *p, struct err *err)
 {
         struct destination_snapshots snapshots;
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         int r;
 
         if (p->latest_fd < 0 || p->has_state)
                 return 0;
-        r = local_check_is_empty(p->latest_fd);
+        r = directory_is_empty(p->latest_fd);
         if (r != 0)
                 return r < 0 ? err_run(err, r, "read directory", p->path) : 0;
         r = local_place_snapshots(p, &snapshots, err);
@@ -71,66 +42,35 @@ static int check_swapped(const struct local_place *p, struct err *err)
                 return 0;
         err_runf(err, -EEXIST,
                  "'%s' is not empty and was never a destination of backups, what is in it would be deleted",
-                 show(p->path, shown));
+                 path_shown(p->path, shown));
         return err_hint(err, "are the arguments swapped? --force if it is meant so");
 }
 
 /* ---- a source inside of the destination ---- */
 
-/* From @e to the directory above it. A directory can be mounted below itself: then it is not the root yet. */
-static int go_up(int *fd, const struct entry *e, bool *ret_is_root)
-{
-        int up = openat(*fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        struct entry above = { .ino = 0 };
-        int r = up < 0 ? -errno : entry_stat_fd(&above, up);
-
-        *ret_is_root = r == 0 && entry_is_same_inode(e, &above) && mount_id(*fd) == mount_id(up);
-        fd_close(*fd);
-        *fd = up;
-        return r;
-}
-
-int local_check_is_inside(int start_fd, const struct source_avoid *avoid)
-{
-        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
-        bool is_root = false;
-        int r = 0;
-
-        while (r == 0 && !is_root) {
-                struct entry e = { .ino = 0 };
-
-                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
-                if (r == 0)
-                        r = source_avoids(avoid, &e, fd);
-                if (r == 0)
-                        r = go_up(&fd, &e, &is_root);
-        }
-        return r;
-}
-
 static int check_inside(const struct local_place *p, const struct options *o, int source_fd, struct err *err)
 {
         _cleanup_(source_avoid_deinit) struct source_avoid avoid;
-        char source[SHOWN_MAX], destination[SHOWN_MAX];
+        char source[PATH_SHOWN], destination[PATH_SHOWN];
         int r = local_place_avoid(p, &avoid, err);
 
         if (r < 0)
                 return r;
-        r = local_check_is_inside(source_fd, &avoid);
+        r = source_avoids_above(&avoid, source_fd);
         if (r < 0)
                 return err_run(err, r, "look above", o->source);
         if (r == 0)
                 return 0;
         return err_runf(err, -EINVAL,
                         "the source '%s' is the destination '%s' itself, or inside of it or its snapshots",
-                        show(o->source, source), show(p->path, destination));
+                        path_shown(o->source, source), path_shown(p->path, destination));
 }
 
 /* ---- a source that lost everything ---- */
 
 static int source_is_empty(const struct destination_config *c, int source_fd, struct err *err)
 {
-        int r = c->source_is_remote ? c->source_is_empty : local_check_is_empty(source_fd);
+        int r = c->source_is_remote ? c->source_is_empty : directory_is_empty(source_fd);
 
         return r < 0 ? err_run(err, r, "read the source directory", c->options->source) : r;
 }
@@ -138,12 +78,12 @@ static int source_is_empty(const struct destination_config *c, int source_fd, st
 static int check_source_empty(const struct local_place *p, const struct destination_config *c, int source_fd,
                               struct err *err)
 {
-        char shown[SHOWN_MAX] = "";
+        char shown[PATH_SHOWN] = "";
         int r = 1;
 
         /* Without a record (of an older program, or damaged) what the last run saw is in `latest`. */
         if (p->state.entries == 0 && p->latest_fd >= 0)
-                r = local_check_is_empty(p->latest_fd);
+                r = directory_is_empty(p->latest_fd);
         if (r < 0)
                 return err_run(err, r, "read directory", p->path);
         if (p->state.entries < 2 && r == 1)
@@ -155,7 +95,7 @@ static int check_source_empty(const struct local_place *p, const struct destinat
                 err_runf(err, -ENODATA, "the source is empty, it was not when it was backed up last");
         else
                 err_runf(err, -ENODATA, "the source '%s' is empty, it was not when it was backed up last",
-                         show(c->options->source, shown));
+                         path_shown(c->options->source, shown));
         return err_hint(err, "is something not mounted? --force if it is meant so");
 }
 
@@ -163,165 +103,38 @@ static int check_source_empty(const struct local_place *p, const struct destinat
 
 static int check_disk(const struct local_place *p, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         bool is_known = state_knows_filesystem(&p->state, p->filesystem);
 
         if (!p->filesystem[0] || (is_known && p->has_state))
                 return 0;
         if (p->state.filesystem_count == 0 && identity_recall(p->parent, p->filesystem) != IDENTITY_ANOTHER)
                 return 0;
-        err_runf(err, -ENODEV, "'%s' is on another disk than before (filesystem %s)", show(p->parent, shown),
+        err_runf(err, -ENODEV, "'%s' is on another disk than before (filesystem %s)", path_shown(p->parent, shown),
                  p->filesystem);
         return err_hint(err, "is the right disk mounted? --force if this one is meant to be used from now on");
 }
 
-/* ---- another destination beside this one ---- */
-
-static int check_sibling(const struct local_place *p, struct err *err)
-{
-        char mine[SHOWN_MAX], other[SHOWN_MAX];
-
-        if (!p->state.latest || str_equal(p->state.latest, p->latest))
-                return 0;
-        err_runf(err, -EEXIST, "backups beside '%s' go to '%s', their snapshots would mix", show(p->path, mine),
-                 show(p->state.latest, other));
-        return err_hint(err, "use another parent directory; --force if it was renamed");
-}
-
-/* ---- a destination inside of another one ---- */
-
-/* The name of `latest` of the destination that lives in the directory @fd; malloc'd, or NULL. */
-static char *living_in(int fd)
-{
-        _cleanup_(fd_closep) int state_fd = fd < 0 ? -1 : fd_open_at(fd, STATE_DIRECTORY, O_DIRECTORY);
-        struct state state;
-        char *latest = NULL;
-        ERR_LOCAL(err);
-
-        if (state_fd < 0)
-                return NULL;
-        if (state_load(&state, state_fd, &err) == 0) {
-                latest = TAKE(state.latest);
-                state_deinit(&state);
-        }
-        err_drop(&err, "what cannot be read is no reason against this run");
-        return latest;
-}
-
-/* Is @e the `latest`, or one of the snapshots, of a destination that lives in the directory @fd? Return 1 or 0. */
-static int is_kept_by_another(int fd, const struct entry *e)
-{
-        _cleanup_(freep) char *latest = living_in(fd);
-        _cleanup_(source_avoid_deinit) struct source_avoid kept = { .parent_fd = -1 };
-        _cleanup_(fd_closep) int readable = latest ? fd_open_at(fd, ".", O_DIRECTORY) : -1;
-        const struct local_place other = { .parent_fd = readable, .latest = latest };
-        ERR_LOCAL(err);
-        int r = 0;
-
-        if (readable < 0)
-                return 0;
-        if (local_place_avoid(&other, &kept, &err) == 0)
-                r = source_avoids(&kept, e, fd);
-        err_drop(&err, "what cannot be read is no reason against this run");
-        return r > 0;
-}
-
-/* Would what is missing be made among another destination's snapshots, with the name of something that it keeps? */
-static bool would_be_kept_by_another(const struct local_place *p)
-{
-        _cleanup_(freep) char *latest = p->missing ? living_in(p->above_fd) : NULL;
-        _cleanup_(freep) char *name = latest ? strndup(p->missing, strcspn(p->missing, "/")) : NULL;
-        int64_t time;
-
-        return name && (str_equal(name, latest) || names_is_own(name) || names_parse(name, &time));
-}
-
-static int refuse_nested(const struct local_place *p, struct err *err)
-{
-        char shown[SHOWN_MAX];
-
-        err_runf(err, -EEXIST, "'%s' is inside of what another destination keeps, whose next run deletes it",
-                 show(p->path, shown));
-        return err_hint(err, "use a directory outside of it; --force if it is meant so");
-}
-
-/* The next run of the other one would delete all of it, as something that its source does not have, or rotate it away.
- */
-static int check_nested(const struct local_place *p, struct err *err)
-{
-        _cleanup_(fd_closep) int fd = fcntl(local_place_fd(p), F_DUPFD_CLOEXEC, 0);
-        bool is_root = false;
-
-        if (would_be_kept_by_another(p))
-                return refuse_nested(p, err);
-        while (fd >= 0 && !is_root) {
-                struct entry e = { .ino = 0 };
-
-                if (entry_stat_fd(&e, fd) < 0 || go_up(&fd, &e, &is_root) < 0)
-                        return 0;
-                if (is_kept_by_another(fd, &e))
-                        return refuse_nested(p, err);
-        }
-        return 0;
-}
-
-/* ---- a destination that holds another one ---- */
-
-/*
- * Its name was left out: a snapshot would hold all snapshots, and a transfer delete them. What has a state is known to
- * be a destination; its source may be the parent of another one, elsewhere.
- */
-static int check_holds(const struct local_place *p, struct err *err)
-{
-        _cleanup_(freep) char *latest = p->has_state ? NULL : living_in(p->latest_fd);
-        char shown[SHOWN_MAX], name[SHOWN_MAX];
-
-        if (!latest)
-                return 0;
-        err_runf(err, -EEXIST, "'%s' is the directory in which the snapshots of another destination lie",
-                 show(p->path, shown));
-        return err_hint(err, "is '%s/%s' meant? --force if not", shown, show(latest, name));
-}
-
 /* ---- a destination that is not on what was mounted for it ---- */
-
-int local_check_is_below(int start_fd, int above_fd, bool on_one_filesystem)
-{
-        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
-        struct entry above = { .ino = 0 }, e = { .ino = 0 };
-        bool is_root = false;
-        int r = fd < 0 ? -errno : entry_stat_fd(&above, above_fd);
-
-        while (r == 0 && !is_root) {
-                r = entry_stat_fd(&e, fd);
-                if (r == 0 && on_one_filesystem && e.dev != above.dev)
-                        return 0;
-                if (r == 0 && entry_is_same_inode(&e, &above) && mount_id(fd) == mount_id(above_fd))
-                        return 1;
-                if (r == 0)
-                        r = go_up(&fd, &e, &is_root);
-        }
-        return r;
-}
 
 /* By descriptors: a symlink may lead away from there, or something else be mounted in between. */
 int local_check_mounted(const struct local_place *p, const struct options *o, struct err *err)
 {
         _cleanup_(fd_closep) int point_fd = o->mount ? fd_open_directory(o->mount) : -1;
-        char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
+        char shown[PATH_SHOWN], shown_point[PATH_SHOWN];
         int r;
 
         if (!o->mount)
                 return 0;
         if (point_fd < 0)
                 return err_run(err, point_fd, "open the mount point", o->mount);
-        r = local_check_is_below(local_place_fd(p), point_fd, true);
+        r = directory_is_below(local_place_fd(p), point_fd, true);
         if (r < 0)
                 return err_run(err, r, "look above", p->parent);
         if (r > 0)
                 return 0;
-        return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'", show(p->parent, shown),
-                        show(o->mount, shown_point));
+        return err_runf(err, -EXDEV, "'%s' is not on the filesystem that is mounted at '%s'",
+                        path_shown(p->parent, shown), path_shown(o->mount, shown_point));
 }
 
 /* ---- a destination that went elsewhere meanwhile ---- */
@@ -338,18 +151,18 @@ static int is_still_there(const struct local_place *p, const char *path)
 {
         _cleanup_(freep) char *parent = path_parent(path);
         _cleanup_(fd_closep) int parent_fd = parent ? open_path(AT_FDCWD, parent, 0) : -ENOMEM, latest_fd = -1;
-        int r = parent_fd < 0 ? parent_fd : local_check_is_same(parent_fd, p->parent_fd);
+        int r = parent_fd < 0 ? parent_fd : directory_is_same(parent_fd, p->parent_fd);
 
         if (r > 0 && p->latest_fd >= 0) {
                 latest_fd = open_path(parent_fd, p->latest, O_NOFOLLOW);
-                r = latest_fd < 0 ? latest_fd : local_check_is_same(latest_fd, p->latest_fd);
+                r = latest_fd < 0 ? latest_fd : directory_is_same(latest_fd, p->latest_fd);
         }
         return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
 }
 
 int local_check_still_there(const struct local_place *p, const struct options *o, struct err *err)
 {
-        char link[32], now[PATH_MAX], shown[SHOWN_MAX], shown_now[SHOWN_MAX];
+        char link[32], now[PATH_MAX], shown[PATH_SHOWN], shown_now[PATH_SHOWN];
         int r = is_still_there(p, o->destination.path);
         ssize_t n;
 
@@ -359,7 +172,7 @@ int local_check_still_there(const struct local_place *p, const struct options *o
         n = readlink(link, now, sizeof(now) - 1);
         now[n < 0 ? 0 : n] = '\0';
         err_runf(err, -ESTALE, "'%s' leads elsewhere now than when this run began: what it did is in '%s'",
-                 show(o->destination.path, shown), n < 0 ? "?" : show(now, shown_now));
+                 path_shown(o->destination.path, shown), n < 0 ? "?" : path_shown(now, shown_now));
         return err_hint(err, "it was moved, replaced or mounted over meanwhile");
 }
 
@@ -368,7 +181,7 @@ int local_check_still_there(const struct local_place *p, const struct options *o
 /* Hard links do not cross mounts. Of a btrfs subvolume the filesystem itself makes snapshots. */
 static int check_mount_point(const struct local_place *p, const struct options *o, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         struct entry latest = { .dev = 0 }, parent = { .dev = 0 };
         int r;
 
@@ -381,7 +194,7 @@ static int check_mount_point(const struct local_place *p, const struct options *
                 return err_run(err, r, "read the metadata of", p->path);
         if (!latest.is_mount_point && (latest.dev == parent.dev || !o->snapshot || subvolume_is(p->latest_fd)))
                 return 0;
-        err_runf(err, -EXDEV, "'%s' is %s: no snapshots can lie beside it", show(p->path, shown),
+        err_runf(err, -EXDEV, "'%s' is %s: no snapshots can lie beside it", path_shown(p->path, shown),
                  latest.is_mount_point ? "a mount point" : "on another filesystem than the directory above it");
         return err_hint(err, "use '%s/latest'", shown);
 }
@@ -389,11 +202,11 @@ static int check_mount_point(const struct local_place *p, const struct options *
 /* A btrfs snapshot that somebody put in the place of `latest`, say. */
 static int check_writable(const struct local_place *p, const struct options *o, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
         if (!o->backup || p->latest_fd < 0 || !subvolume_is(p->latest_fd) || !subvolume_is_read_only(p->latest_fd))
                 return 0;
-        err_runf(err, -EROFS, "'%s' is a read-only btrfs subvolume", show(p->path, shown));
+        err_runf(err, -EROFS, "'%s' is a read-only btrfs subvolume", path_shown(p->path, shown));
         return err_hint(err, "'btrfs property set -ts ... ro false' makes it writable");
 }
 
@@ -426,12 +239,12 @@ static int check_interrupted(const struct local_place *p, const struct options *
 
 static void warn_of_readers(const struct local_place *p)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         struct stat st;
 
         if (p->parent_fd >= 0 && geteuid() == 0 && fstat(p->parent_fd, &st) == 0 && (st.st_mode & S_IXOTH))
                 log_warning("everybody can look into '%s', where snapshots hold files of all users; chmod 700 it",
-                            show(p->parent, shown));
+                            path_shown(p->parent, shown));
 }
 
 /* Those that --force overrides, in two parts: what is at stake belongs to others, too; */
@@ -439,9 +252,7 @@ static int check_for_others(const struct local_place *p, const struct options *o
 {
         int r = check_disk(p, err);
 
-        r = r < 0 ? r : check_sibling(p, err);
-        r = r < 0 ? r : check_nested(p, err);
-        r = r < 0 ? r : check_holds(p, err);
+        r = r < 0 ? r : local_neighbours_check(p, err);
         return r < 0 || !o->backup ? r : check_swapped(p, err);
 }
 

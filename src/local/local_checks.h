@@ -10,22 +10,6 @@ struct destination_config;
 struct err;
 struct local_place;
 struct options;
-struct source_avoid;
-
-/* Has the directory no entries? Return 1, 0, or -errno. */
-int local_check_is_empty(int dirfd);
-
-/* Are they one directory? Return 1, 0, or -errno. */
-int local_check_is_same(int fd, int other_fd);
-
-/* Is the directory, or one above it, among @avoid? Return 1, 0, or -errno. */
-int local_check_is_inside(int fd, const struct source_avoid *avoid);
-
-/*
- * Is the directory @fd that of @above_fd, or below it, by way of its own parents? With @on_one_filesystem nothing else
- * may be mounted in between. Return 1, 0, or -errno.
- */
-int local_check_is_below(int fd, int above_fd, bool on_one_filesystem);
 
 /* Of these, the ones about a source at hand, whose root is open as @source_fd. */
 int local_check_source(const struct local_place *p, const struct destination_config *c, int source_fd, struct err *err);

@@ -19,8 +19,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { SHOWN_MAX = 300 };
-
 #define CRYPTTAB "/etc/crypttab"
 
 enum outcome { OPENED, ALREADY_OPEN, ABSENT };
@@ -34,20 +32,14 @@ struct local_disk_kind {
         int (*close)(const char *name, struct err *err);
 };
 
-static const char *show(const char *path, char out[SHOWN_MAX])
-{
-        path_show(NULL, path, out, SHOWN_MAX);
-        return out;
-}
-
 /* ---- the encrypted disk ---- */
 
 /* Somebody at a terminal wants to know; a job that comes every hour finds the disk at home now and then. */
 static int tell_absent(const struct options *o, const char *what, const char *name, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
-        show(name, shown);
+        path_shown(name, shown);
         if (o->attended) {
                 err_runf(err, -ENODEV, "cannot unlock '%s': %s is not plugged in", shown, what);
                 return err_hint(err, "plug it in and try again");
@@ -94,16 +86,16 @@ static int crypto_close(const char *name, struct err *err)
 
 static int mount_open(const struct options *o, struct local_disk_layer *layer, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         int r = fstab_mount(layer->name, o->dry_run, err);
 
         if (r < 0)
                 return r;
         if (r == FSTAB_MOUNTED) {
-                log_info("mounted '%s'%s", show(layer->name, shown), o->dry_run ? " read-only" : "");
+                log_info("mounted '%s'%s", path_shown(layer->name, shown), o->dry_run ? " read-only" : "");
                 return OPENED;
         }
-        log_debug("'%s' is mounted already", show(layer->name, shown));
+        log_debug("'%s' is mounted already", path_shown(layer->name, shown));
         return ALREADY_OPEN;
 }
 
@@ -119,11 +111,11 @@ static int mount_instance(const char *name, char *ret, size_t size)
 
 static int mount_close(const char *name, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         int r = fstab_unmount(name, err);
 
         if (r == 0)
-                log_info("unmounted '%s'", show(name, shown));
+                log_info("unmounted '%s'", path_shown(name, shown));
         return r;
 }
 
@@ -260,9 +252,9 @@ static bool is_ours(const struct local_disk_layer *layer, const struct note *n)
 
 static int fail_close(const struct local_disk_layer *layer, const struct note *n, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
-        show(layer->name, shown);
+        path_shown(layer->name, shown);
         if (layer->kind == &kinds[LOCAL_DISK_MOUNT] && n->below[0])
                 return err_hint(err,
                                 "'%s' stays unlocked too; the next run closes both, or: umount '%s' && cryptsetup "
@@ -373,14 +365,14 @@ static int attach_mount(struct local_disk *disk, struct err *err)
 /* Who names an encrypted disk does not want what he backs up to be readable for whoever finds the disk. */
 static int check_encrypted(const struct local_disk *disk, struct err *err)
 {
-        char shown[SHOWN_MAX], point[SHOWN_MAX];
+        char shown[PATH_SHOWN], point[PATH_SHOWN];
         dev_t device;
 
         if (!mount_parse_device(&device, disk->layers[LOCAL_DISK_CRYPTO].instance, 10) ||
             beneath_has(disk->point, device) != 0)
                 return 0;
-        err_runf(err, -EXDEV, "what is mounted at '%s' is not on the encrypted disk '%s'", show(disk->point, point),
-                 show(disk->options->crypto, shown));
+        err_runf(err, -EXDEV, "what is mounted at '%s' is not on the encrypted disk '%s'",
+                 path_shown(disk->point, point), path_shown(disk->options->crypto, shown));
         err_hint(err, "what has fstab for it? --force if it is meant so");
         if (!disk->options->force)
                 return err->code;
@@ -423,7 +415,7 @@ int local_disk_check_path(const struct local_disk *disk, const char *parent, str
 {
         const char *mount = disk->options->mount;
         _cleanup_(freep) char *point = mount ? path_resolve(mount) : NULL;
-        char shown[SHOWN_MAX], shown_point[SHOWN_MAX];
+        char shown[PATH_SHOWN], shown_point[PATH_SHOWN];
 
         if (!mount)
                 return 0;
@@ -431,8 +423,8 @@ int local_disk_check_path(const struct local_disk *disk, const char *parent, str
                 return err_oom(err);
         if (path_below(parent, point))
                 return 0;
-        err_usage(err, "the snapshots in '%s' would not be on what is mounted at '%s'", show(parent, shown),
-                  show(point, shown_point));
+        err_usage(err, "the snapshots in '%s' would not be on what is mounted at '%s'", path_shown(parent, shown),
+                  path_shown(point, shown_point));
         return err_hint(err, "DESTINATION is to be a directory below that of --mount, '%s/latest' for instance",
                         shown_point);
 }

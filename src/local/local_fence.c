@@ -2,30 +2,22 @@
  */
 #include "local/local_fence.h"
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
-#include "local/local_checks.h"
 #include "options/options.h"
 #include "rotate/names.h"
 #include "storage/fstab.h"
 
 #include <errno.h>
 
-enum { SHOWN_MAX = 300 };
-
-static const char *show(const char *path, char out[SHOWN_MAX])
-{
-        path_show(NULL, path, out, SHOWN_MAX);
-        return out;
-}
-
 static int refuse(const struct local_fence *f, const char *what, const char *path, struct err *err)
 {
-        char shown[SHOWN_MAX], directory[SHOWN_MAX];
+        char shown[PATH_SHOWN], directory[PATH_SHOWN];
 
-        err_runf(err, -EPERM, "%s '%s' is refused: this agent is restricted to '%s'", what, show(path, shown),
-                 show(f->directory, directory));
+        err_runf(err, -EPERM, "%s '%s' is refused: this agent is restricted to '%s'", what, path_shown(path, shown),
+                 path_shown(f->directory, directory));
         return err_hint(err, "see --restrict in rsync-system-backup(8)");
 }
 
@@ -95,14 +87,14 @@ static int check_disk(const struct local_fence *f, const struct options *o, cons
  */
 static int check_crypto(const struct local_fence *f, const struct options *o, struct err *err)
 {
-        char shown[SHOWN_MAX], point[SHOWN_MAX], directory[SHOWN_MAX];
+        char shown[PATH_SHOWN], point[PATH_SHOWN], directory[PATH_SHOWN];
         int r = o->crypto ? fstab_find_mapping(o->mount, o->crypto, err) : FSTAB_MAPPING_RIGHT;
 
         if (r != FSTAB_MAPPING_OTHER)
                 return r < 0 ? r : 0;
         err_runf(err, -EPERM,
                  "unlocking '%s', which is not what fstab has for '%s', is refused: this agent is restricted to '%s'",
-                 show(o->crypto, shown), show(o->mount, point), show(f->directory, directory));
+                 path_shown(o->crypto, shown), path_shown(o->mount, point), path_shown(f->directory, directory));
         return err_hint(err, "see --restrict in rsync-system-backup(8)");
 }
 
@@ -138,7 +130,7 @@ int local_fence_check_fd(const struct local_fence *f, int fd, const char *path, 
                 err_run(err, directory, "open the directory of --restrict,", f->directory);
                 return err_hint(err, "it must exist on the server");
         }
-        r = local_check_is_below(fd, directory, false);
+        r = directory_is_below(fd, directory, false);
         if (r < 0)
                 return err_run(err, r, "look above", path);
         return r == 0 ? refuse(f, "the destination", path, err) : 0;

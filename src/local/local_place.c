@@ -22,8 +22,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-enum { SHOWN_MAX = 300 };
-
 void local_place_init(struct local_place *p)
 {
         *p = (struct local_place){ .above_fd = -1, .parent_fd = -1, .state_fd = -1, .latest_fd = -1, .lock = -1 };
@@ -162,7 +160,7 @@ static int open_state(struct local_place *p, bool dry_run, struct err *err)
 
 static int check_writable(const struct local_place *p, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         struct statvfs v;
 
         if (fstatvfs(local_place_fd(p), &v) < 0 || !(v.f_flag & ST_RDONLY))
@@ -271,7 +269,7 @@ static bool create_subvolume(const struct local_place *p)
 
 static int create_latest(struct local_place *p, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
         if (create_subvolume(p)) {
                 path_show(NULL, p->path, shown, sizeof(shown));

@@ -21,8 +21,6 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-enum { SHOWN_MAX = 300 };
-
 int local_look(struct local *l, struct err *err)
 {
         int r = local_place_look(&l->place, l->d.config->fence, err);
@@ -51,7 +49,7 @@ static bool holds_snapshots(const struct local_place *p)
 /* A wrong name must not look like an empty destination. */
 static int check_is_one(const struct local_place *p, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
         if (p->latest_fd == -ENOENT) {
                 err_run(err, -ENOENT, "find the destination", p->path);
@@ -67,7 +65,7 @@ static int check_is_one(const struct local_place *p, struct err *err)
 /* What lies there was made of another one. */
 static void warn_of_name(const struct local_place *p)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
         path_show(NULL, p->path, shown, sizeof(shown));
         log_warning("there is no '%s'; this is what lies beside that name", shown);

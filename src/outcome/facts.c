@@ -1,6 +1,7 @@
 /* One line for each field. */
 #include "outcome/facts.h"
 
+#include "base/path.h"
 #include "base/report.h"
 #include "options/options.h"
 #include "outcome/outcome.h"
@@ -9,8 +10,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-enum { SHOWN_MAX = 300 };
 
 static _printf_(2, 3) void add(struct facts *f, const char *format, ...)
 {
@@ -29,7 +28,7 @@ static _printf_(2, 3) void add(struct facts *f, const char *format, ...)
 
 void facts_of_start(struct facts *ret, const struct outcome *o)
 {
-        char destination[SHOWN_MAX];
+        char destination[PATH_SHOWN];
 
         *ret = (struct facts){ .count = 0 };
         location_show(&o->options->destination, destination, sizeof(destination));

@@ -2,10 +2,10 @@
  */
 #include "outcome/publish_spoils.h"
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
-#include "local/local_checks.h"
 #include "local/local_place.h"
 #include "options/location.h"
 #include "rotate/names.h"
@@ -48,13 +48,13 @@ static int is_ours_by_inode(const char *place, const char *destination, const ch
                 return err_oom(err);
         if (fd < 0 || above_fd < 0)
                 return 0;
-        r = local_check_is_same(fd, above_fd);
+        r = directory_is_same(fd, above_fd);
         if (r > 0)
                 return is_ours(path_base(place), destination);
         if (r == 0 && local_place_avoid(&p, &avoid, err) < 0)
                 return err->code;
         if (r == 0)
-                r = local_check_is_inside(fd, &avoid);
+                r = source_avoids_above(&avoid, fd);
         return r < 0 ? err_run(err, r, "look above", directory) : r;
 }
 

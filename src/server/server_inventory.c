@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { SHOWN_MAX = 300 };
-
 struct server_inventory *server_inventory_free(struct server_inventory *v)
 {
         if (!v)
@@ -62,7 +60,7 @@ static int note(struct server_inventory *v, const char *name, unsigned mark, str
 /* A parent serves one destination. */
 static int take_owner(struct server_inventory *v, const char *owner, struct err *err)
 {
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
 
         v->has_owner = true;
         if (str_equal(owner, v->latest))

@@ -1,11 +1,12 @@
 /* The transfer: what has arrived is not sent again when the connection broke. */
 #include "server/server.h"
 
+#include "base/directory.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/report.h"
-#include "local/local_checks.h"
 #include "origin.h"
 #include "progress.h"
 #include "rotate/names.h"
@@ -14,8 +15,6 @@
 #include "transfer/rsync/rsync_retold.h"
 
 #include <errno.h>
-
-enum { SHOWN_MAX = 300 };
 
 /* ---- swapped arguments ---- */
 
@@ -82,7 +81,7 @@ static int check_destination(struct server *s, const char *path, struct err *err
         const struct options *o = s->d.config->options;
         _cleanup_(freep) char *known = known_as(s);
         struct content c = { .count = 0 };
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         int r;
 
         if (!known)
@@ -157,7 +156,7 @@ static int keep_lists(struct server *s, struct err *err)
 int server_check_source(const struct server *s, int fd, struct err *err)
 {
         const struct options *o = s->d.config->options;
-        int r = local_check_is_empty(fd);
+        int r = directory_is_empty(fd);
 
         if (r < 0)
                 return err_run(err, r, "read the source directory", o->source);

@@ -18,8 +18,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { SHOWN_MAX = 300 };
-
 static int list(const struct destination_config *config, struct destination_snapshots *ret, struct err *err)
 {
         struct destination *d;
@@ -98,7 +96,7 @@ static bool is_locked(const char *name, char text[ERR_TEXT_MAX])
 static bool is_unmounted(const char *point, const char *parent, char text[ERR_TEXT_MAX])
 {
         _cleanup_(freep) char *awaited = NULL;
-        char shown[SHOWN_MAX];
+        char shown[PATH_SHOWN];
         ERR_LOCAL(err);
         bool is_away = point && fstab_is_mounted(point, &err) == 0;
 

@@ -5,6 +5,7 @@
 #include "transfer/source.h"
 
 #include "base/buf.h"
+#include "base/directory.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -117,6 +118,24 @@ int source_avoids(const struct source_avoid *avoid, const struct entry *e, int f
         if (r <= 0 || entry_stat(&above, avoid->parent_fd, name) < 0)
                 return r < 0 ? r : 0;
         return is_listed(avoid, &above);
+}
+
+int source_avoids_above(const struct source_avoid *avoid, int start_fd)
+{
+        _cleanup_(fd_closep) int fd = fcntl(start_fd, F_DUPFD_CLOEXEC, 0);
+        bool is_root = false;
+        int r = 0;
+
+        while (r == 0 && !is_root) {
+                struct entry e = { .ino = 0 };
+
+                r = fd < 0 ? -errno : entry_stat_fd(&e, fd);
+                if (r == 0)
+                        r = source_avoids(avoid, &e, fd);
+                if (r == 0)
+                        r = directory_go_up(&fd, &e, &is_root);
+        }
+        return r;
 }
 
 void source_avoid_deinit(struct source_avoid *a)

@@ -32,6 +32,9 @@ void source_avoid_deinit(struct source_avoid *a);
  */
 int source_avoids(const struct source_avoid *avoid, const struct entry *e, int fd);
 
+/* Is the directory, or one above it, among them? Return 1, 0, or -errno. */
+int source_avoids_above(const struct source_avoid *avoid, int fd);
+
 struct source_config {
         const char *path;            /* absolute; a symlink is followed */
         const struct filter *filter; /* borrowed */
