@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 
-ARGUMENTS = re.compile(rb"--server\x00(-[A-Za-z]*e\.)([A-Za-z]*)\x00")
+ARGUMENTS = re.compile(rb"--server\x00(?:--sender\x00)?(-[A-Za-z]*e\.)([A-Za-z]*)\x00")
 
 
 def older(line, protocol):

@@ -131,6 +131,28 @@ START_TEST(paths_that_are_patterns_are_secluded)
 }
 END_TEST
 
+START_TEST(paths_that_begin_with_a_dash_are_no_options)
+{
+        static const char *const paths[][2] = {
+                { "mod/-dash/", "mod/./-dash/" },
+                { "mod/a/-dash/", "mod/a/-dash/" },
+                { "-mod/", "-mod/" },
+                { "-mod/-dash/", "-mod/./-dash/" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                const struct rsync_arguments a = { .destination = paths[i][0] };
+                char expected[200];
+
+                snprintf(expected, sizeof(expected), "--server|-lHogDtpAXre.LsfxCIvu|--numeric-ids|.|%s||",
+                         paths[i][1]);
+                check_arguments(&a, RSYNC_GENERATION_30, expected);
+        }
+        check_arguments(&(struct rsync_arguments){ .destination = "-mod/-*/" }, RSYNC_GENERATION_30,
+                        "--server|-lHogDtpAXrse.LsfxCIvu||rsync|--numeric-ids|.|-mod/./-*/||");
+}
+END_TEST
+
 static void check_command(const char *destination, const char *expected, const char *secluded, size_t secluded_size)
 {
         _cleanup_(buf_deinit) struct buf command = { .data = NULL }, input = { .data = NULL };
@@ -655,6 +677,7 @@ int main(void)
         const TTest *const tests[] = {
                 arguments_are_those_that_the_server_knows,
                 paths_that_are_patterns_are_secluded,
+                paths_that_begin_with_a_dash_are_no_options,
                 commands_are_safe_from_any_shell,
                 the_recorded_conversation_begins_as_it_did,
                 all_servers_agree_on_something,

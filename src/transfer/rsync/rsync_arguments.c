@@ -26,6 +26,7 @@ static int put_letters(struct buf *out, const struct rsync_arguments *a, bool se
 struct list {
         struct buf *out;
         int (*put)(struct buf *out, const char *argument);
+        bool for_daemon;
         int r; /* the first error */
 };
 
@@ -79,11 +80,21 @@ static void add_options(struct list *l, const struct rsync_arguments *a, enum rs
                 add(l, "--mkpath");
 }
 
-/* One that begins with a dash would be an option, also behind the dot. */
+/*
+ * A path that begins with a dash would be an option, also behind the dot. A daemon takes the module's name off before
+ * it looks for these: the path begins behind that, and what the name begins with does not matter.
+ */
 static void add_destination(struct list *l, const struct rsync_arguments *a)
 {
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+        const char *slash = l->for_daemon ? strchr(a->destination, '/') : NULL;
+        const char *path = slash ? slash + 1 : a->destination;
+
+        if (l->r == 0 && (buf_append(&b, a->destination, (size_t)(path - a->destination)) < 0 ||
+                          buf_printf(&b, "%s%s", *path == '-' ? "./" : "", path) < 0))
+                l->r = -ENOMEM;
         add(l, ".");
-        add_joined(l, a->destination[0] == '-' ? "./" : "", a->destination);
+        add(l, buf_text(&b));
 }
 
 static bool has_any(const struct rsync_arguments *a, const char *characters)
@@ -110,7 +121,7 @@ int rsync_arguments_put(struct buf *out, const struct rsync_arguments *a, enum r
 {
         /* Patterns; what 3.4.4 takes out of options; and " MODULE/", at which the destination would be split. */
         bool secluded = has_any(a, "*?[\\ ");
-        struct list l = { .out = out, .put = put_terminated };
+        struct list l = { .out = out, .put = put_terminated, .for_daemon = true };
         size_t before = out->size;
 
         add_letters(&l, a, secluded);

@@ -1,0 +1,64 @@
+#!/bin/bash
+# Where at an rsync daemon a backup goes: names that look like options are names.
+. "$(dirname "$0")/lib.sh"
+need_root "$@"
+need_program
+in_memory 100m
+. "$here/rsyncd.sh"
+
+source=$tmp/source
+mkdir "$source"
+echo content >"$source/file"
+# Times of the same second are the same to rsync, and what it makes has that of now at first.
+touch -d 2020-01-01 "$source/file" "$source"
+start_rsyncd main
+add_module m 'munge symlinks = no'
+add_module chroot 'munge symlinks = no' 'use chroot = yes'
+add_module -n 'munge symlinks = no'
+main_port=$port
+
+back_up() {
+        run_backup --retries=0 "$@" -b -s -r --hourly=1
+}
+
+# takes MODULE DIR LATEST: transfers, snapshots, listings and removals at DIR/LATEST of the module, and nowhere else.
+takes() {
+        local dir=$modules/$1/$2 url=rsync://$rsyncd_address:$port/$1/$2/$3 removed
+
+        echo "-- $url"
+        rm -rf "${modules:?}/$1"
+        mkdir -p "$dir"
+        expect_status 0 back_up "$source" "$url"
+        removed=$(snapshots "$dir")
+        sleep 1.1
+        expect_status 0 back_up --prefer-recent "$source" "$url"
+        same "$source" "$dir/$3"
+        [ "$(snapshots "$dir" | wc -l)" = 1 ] || fail "not one snapshot: $(snapshots "$dir")"
+        [ "$(snapshots "$dir")" != "$removed" ] || fail "the older one is left"
+        same "$source" "$dir/$(snapshots "$dir")"
+        expect_status 0 run_backup --list "$url"
+        grep -q "^$(snapshots "$dir") " "$tmp/out" || fail "it is not listed: $(cat "$tmp/out")"
+        [ "$(ls -A "$modules/$1")" = "$2" ] || fail "there is more in the module: $(ls -A "$modules/$1")"
+        [ "$(find "$dir" -mindepth 1 -maxdepth 1 -printf x)" = xxx ] || fail "there is more beside it: $(ls -A "$dir")"
+}
+takes m -dash -latest
+takes m '-two words' --delete
+takes chroot -dash -latest
+takes -n -dash -latest
+look_older 30 vCfx
+takes m -dash -latest
+port=$main_port
+
+# Directly in the module.
+for module in m -n; do
+        rm -rf "${modules:?}/$module"
+        mkdir "$modules/$module"
+        expect_status 0 back_up "$source" "rsync://$rsyncd_address:$port/$module/-latest"
+        same "$source" "$modules/$module/-latest"
+        expect_status 0 run_backup --list "rsync://$rsyncd_address:$port/$module/-latest"
+        grep -q "^$(snapshots "$modules/$module") " "$tmp/out" || fail "it is not listed: $(cat "$tmp/out")"
+        rm -rf "${modules:?}/$module"
+        mkdir "$modules/$module"
+        expect_status 0 run_backup "$source" "rsync://$rsyncd_address:$port/$module"
+        same "$source" "$modules/$module"
+done
