@@ -147,6 +147,17 @@ static int append_components(struct buf *b, const char *path)
         return 0;
 }
 
+char *path_plain(const char *path)
+{
+        _cleanup_(buf_deinit) struct buf b = { .data = NULL };
+
+        if (append_components(&b, path) < 0)
+                return NULL;
+        if (*path == '/')
+                return b.size > 0 ? buf_take(&b) : strdup("/");
+        return strdup(b.size > 0 ? b.data + 1 : "");
+}
+
 char *path_absolute(const char *path)
 {
         _cleanup_(buf_deinit) struct buf b = { .data = NULL };

@@ -30,6 +30,9 @@ size_t path_character(const char *text);
 /* DIRECTORY/NAME, malloc'd; NAME alone when DIRECTORY is empty. NULL when memory is short. */
 char *path_join(const char *directory, const char *name);
 
+/* A path without "//", "/./" and trailing slashes; "" for "." and what comes to the same. malloc'd. */
+char *path_plain(const char *path);
+
 /* An absolute path without "//", "/./" and trailing slashes; ".." and symlinks are left to the kernel. malloc'd. */
 char *path_absolute(const char *path);
 

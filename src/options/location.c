@@ -144,23 +144,30 @@ static int take_module(struct location *l, const char *expression, const char *t
         if (length == 0)
                 return refuse(err, expression, "the name of the daemon's module is missing behind the host");
         l->module = strndup(text, length);
-        l->path = trimmed(path);
+        l->path = path_plain(path);
         if (!l->module || !l->path)
                 return err_oom(err);
         return has_control(l->module) ? refuse(err, expression, "the module holds a control character") : 0;
 }
 
-/* No shell on the other side expands a tilde; for the own home directory it need not be expanded at all. */
+/*
+ * No shell on the other side expands a tilde; for the own home directory it need not be expanded at all. A "./" stays
+ * where the path would mean something else behind the colon without it.
+ */
 static int take_remote_path(struct location *l, const char *expression, const char *text, struct err *err)
 {
+        _cleanup_(freep) char *plain = NULL;
+
         if (text[0] == '~' && text[1] != '/' && text[1] != '\0')
                 return refuse(err, expression, "the home directory of another user cannot be named with '~'");
-        l->path = trimmed(*text ? text : ".");
-        if (!l->path)
-                return err_oom(err);
-        if (*l->path == '~')
-                *l->path = '.';
-        return 0;
+        if (*text == '~')
+                text += 1 + strspn(text + 1, "/");
+        plain = path_plain(text);
+        if (plain && (*plain == '~' || *plain == ':'))
+                l->path = path_join(".", plain);
+        else
+                l->path = plain && !*plain ? strdup(".") : TAKE(plain);
+        return l->path ? 0 : err_oom(err);
 }
 
 static int parse_local(struct location *l, const char *path, struct err *err)

@@ -24,8 +24,9 @@ struct location {
         unsigned port; /* 0: the usual one */
         char *module;  /* of a daemon, else NULL */
         /*
-         * Without trailing slashes. Local and SSH: never empty, and a relative one starts at the working directory or
-         * at the remote home directory ("." is that directory itself). Daemon: relative to the module, "" for its top.
+         * Without trailing slashes, and, where it is remote, without "//" and "/./": there is one way to write it. Local
+         * and SSH: never empty, and a relative one starts at the working directory or at the remote home directory ("."
+         * is that directory itself, and "./" stands before '~' and ':'). Daemon: relative to the module, "" for its top.
          */
         char *path;
 };

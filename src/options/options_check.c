@@ -57,8 +57,8 @@ static int check_served_path(const struct options *o, struct err *err)
         for (const char *part = l->path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
                 size_t size = strcspn(part, "/");
 
-                if ((size == 1 && *part == '.' && l->path[1]) || (size == 2 && memcmp(part, "..", 2) == 0))
-                        return err_usage(err, "'%s': '.' and '..' are no part of a path where rsync serves", shown);
+                if (size == 2 && memcmp(part, "..", 2) == 0)
+                        return err_usage(err, "'%s': '..' is no part of a path where rsync serves", shown);
         }
         return 0;
 }

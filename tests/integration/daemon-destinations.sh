@@ -62,3 +62,14 @@ for module in m -n; do
         expect_status 0 run_backup "$source" "rsync://$rsyncd_address:$port/$module"
         same "$source" "$modules/$module"
 done
+
+# One destination, however it is written: what is remembered of it, its scheme.
+dir=$modules/m/laptop url=rsync://$rsyncd_address:$port/m/laptop/latest
+other=rsync://$rsyncd_address:$port/m/./laptop//latest/.
+mkdir "$dir"
+expect_status 0 back_up "$source" "$url"
+expect_status 0 run_backup --status "$other"
+grep -qF "$url" "$tmp/out" || fail "another one is asked for: $(cat "$tmp/out")"
+printf '%s\n' "[rsync://$rsyncd_address:$port/m/laptop]" 'yearly = 7' >"$HOME/.rotate-backups.ini"
+expect_status 0 run_backup --list "$other"
+grep -q 'yearly' "$tmp/out" || fail "another scheme is taken: $(cat "$tmp/out")"

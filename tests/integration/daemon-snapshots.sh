@@ -171,9 +171,11 @@ mkdir "$modules/m/precious"
 touch "$modules/m/precious/file"
 expect_status 1 run_backup -b "$source" "$url"
 says "is it the directory above 'latest'?"
+expect_status 1 run_backup -b "$source" "$url/."
+says "is it the directory above 'latest'?"
 expect_status 1 run_backup -b "$source" "rsync://$rsyncd_address:$port/m/precious"
 says 'is not empty and was never a destination'
-for path in 'm/lap*/latest' 'm/[l]aptop/latest' 'm/laptop/../laptop' 'm/laptop/.'; do
+for path in 'm/lap*/latest' 'm/[l]aptop/latest' 'm/laptop/../laptop'; do
         expect_status 2 run_backup -b "$source" "rsync://$rsyncd_address:$port/$path"
 done
 rm -r "$modules/m/precious"

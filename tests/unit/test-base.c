@@ -105,6 +105,20 @@ START_TEST(paths_are_made_plain)
 }
 END_TEST
 
+START_TEST(relative_paths_are_made_plain_too)
+{
+        static const char *const paths[][2] = { { "", "" },          { ".", "" },        { ".//./", "" },
+                                                { "a//b/.", "a/b" }, { "./..a", "..a" }, { "../a/..", "../a/.." },
+                                                { "/", "/" },        { "//./", "/" },    { "//a/./b//", "/a/b" } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                _cleanup_(freep) char *plain = path_plain(paths[i][0]);
+
+                ck_assert_str_eq(plain, paths[i][1]);
+        }
+}
+END_TEST
+
 START_TEST(what_is_below_a_directory_is_told_by_components)
 {
         ck_assert_str_eq(path_below("/mnt/disk/a", "/mnt/disk"), "a");
@@ -288,6 +302,7 @@ int main(void)
         tcase_add_test(cases, what_will_fail_for_the_next_entry_too_ends_the_run);
         tcase_add_test(cases, long_paths_lose_their_middle);
         tcase_add_test(cases, paths_are_made_plain);
+        tcase_add_test(cases, relative_paths_are_made_plain_too);
         tcase_add_test(cases, what_is_below_a_directory_is_told_by_components);
         tcase_add_test(cases, symlinks_are_resolved_as_far_as_the_path_exists);
         tcase_add_test(cases, symlinks_to_nothing_lead_where_it_would_be);

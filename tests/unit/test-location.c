@@ -86,6 +86,34 @@ START_TEST(a_trailing_slash_makes_no_difference)
 }
 END_TEST
 
+START_TEST(there_is_one_way_to_write_a_remote_path)
+{
+        static const char *const forms[][2] = {
+                { "host::module/a//latest", "daemon|-|host|0|module|a/latest" },
+                { "host::module/./a/./latest/.", "daemon|-|host|0|module|a/latest" },
+                { "host::module/.", "daemon|-|host|0|module|" },
+                { "host::module/a/../.b/..c/...", "daemon|-|host|0|module|a/../.b/..c/..." },
+                { "host::module/~/x:y", "daemon|-|host|0|module|~/x:y" },
+                { "rsync://host:1/module//a/./b/", "daemon|-|host|1|module|a/b" },
+                { "host://srv/./latest//", "ssh|-|host|0|-|/srv/latest" },
+                { "host:/.", "ssh|-|host|0|-|/" },
+                { "host:./a//b", "ssh|-|host|0|-|a/b" },
+                { "host:./", "ssh|-|host|0|-|." },
+                { "host:.//./.", "ssh|-|host|0|-|." },
+                { "host:~//a/./b", "ssh|-|host|0|-|a/b" },
+                { "host:~//", "ssh|-|host|0|-|." },
+                { "host:../a/..", "ssh|-|host|0|-|../a/.." },
+                { "host:~/~/x", "ssh|-|host|0|-|./~/x" },
+                { "host:.//~odd", "ssh|-|host|0|-|./~odd" },
+                { "host:./:odd", "ssh|-|host|0|-|./:odd" },
+                { "host:./-dash", "ssh|-|host|0|-|-dash" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+                check_parsed(location_parse, forms[i][0], forms[i][1]);
+}
+END_TEST
+
 START_TEST(a_slash_before_the_first_colon_makes_it_local)
 {
         check_parsed(location_parse, "./a:b", "local|-|-|0|-|./a:b");
@@ -116,7 +144,7 @@ START_TEST(remote_paths_start_at_the_home_directory)
 {
         check_parsed(location_parse, "host:", "ssh|-|host|0|-|.");
         check_parsed(location_parse, "host:~", "ssh|-|host|0|-|.");
-        check_parsed(location_parse, "host:~/backups/", "ssh|-|host|0|-|./backups");
+        check_parsed(location_parse, "host:~/backups/", "ssh|-|host|0|-|backups");
         check_parsed(location_parse, "host:./~odd", "ssh|-|host|0|-|./~odd");
         check_refused(location_parse, "host:~other/dir", "home directory of another user");
 }
@@ -219,6 +247,7 @@ int main(void)
 
         tcase_add_test(cases, all_forms_are_understood);
         tcase_add_test(cases, a_trailing_slash_makes_no_difference);
+        tcase_add_test(cases, there_is_one_way_to_write_a_remote_path);
         tcase_add_test(cases, a_slash_before_the_first_colon_makes_it_local);
         tcase_add_test(cases, ipv6_addresses_stand_in_brackets);
         tcase_add_test(cases, remote_paths_start_at_the_home_directory);
