@@ -32,6 +32,7 @@
  *      agent/               the other end of it: a local destination, driven from a wire
  *        agent_client, agent_requests, agent_asked, agent_news   its parts
  *      server/              where an rsync serves (destination_rsync)
+ *        server_checks            what speaks against a transfer there
  *        server_talk, server_transfer, server_inventory, server_snapshots   its parts
  *        rsync_connection         the ways to it; password: of its user
  *      patience.c           connecting again

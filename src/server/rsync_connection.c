@@ -216,7 +216,7 @@ static int explain_silence(const struct rsync_connection *c, const struct ssh_en
                 return err_hint(err, "see that its PATH finds " PROGRAM ", or accept that by --remote-command=rsync");
         }
         /* Before its messages have a way of their own it says them there. */
-        if (str_starts(end->said, "rsync: ")) {
+        if (str_starts(end->said, "rsync: ") || strstr(end->said, "rrsync error: ")) {
                 err_drop(err, "there is a better one");
                 return rsync_talk_blame(c->host, end->said, err);
         }

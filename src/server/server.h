@@ -1,6 +1,6 @@
 /*
- * What the parts of a destination share that an rsync serves: destination_rsync.c, server_talk.c, server_transfer.c,
- * server_snapshots.c.
+ * What the parts of a destination share that an rsync serves: destination_rsync.c, server_talk.c, server_checks.c,
+ * server_transfer.c, server_snapshots.c.
  */
 #pragma once
 
@@ -72,12 +72,24 @@ int server_open(struct server *s, struct server_talk *t, struct err *err);
 int server_persist(struct server *s, int (*step)(struct server *s, void *context, struct err *err), void *context,
                    struct err *err);
 
-/* An empty source would delete all that the server has. @fd: its root, borrowed. */
-int server_check_source(const struct server *s, int fd, struct err *err);
-
 /* What a directory of the server holds: see rsync_listing(), of which this is `take`. Return as that does. */
 typedef int server_take(void *context, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err);
 int server_list_directory(struct server *s, const char *path, server_take *take, void *context, struct err *err);
+
+/* The same, and hang up: to a daemon's `post-xfer exec` it is no transfer that went well. */
+int server_look_into(struct server *s, const char *path, server_take *take, void *context, struct err *err);
+
+/* ---- looking before changing: server_checks.c ---- */
+
+/* An empty source would delete all that the server has. @fd: its root, borrowed. */
+int server_check_source(const struct server *s, int fd, struct err *err);
+
+/* Would a transfer into the destination, @path to the server, delete or change what is not its own? Return 0 or a
+ * negative errno with @err filled. */
+int server_check_destination(struct server *s, const char *path, struct err *err);
+
+/* A transfer went well: what is there is ours from now on. */
+void server_remember(const struct server *s);
 
 /* ---- server_transfer.c ---- */
 

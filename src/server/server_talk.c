@@ -178,6 +178,7 @@ struct list_step {
         const char *path;
         server_take *take;
         void *context;
+        bool hangs_up;
 };
 
 static int list_once(struct server *s, void *step, struct err *err)
@@ -197,11 +198,17 @@ static int list_once(struct server *s, void *step, struct err *err)
                                                 .timeout_s = talk.push.timeout_s,
                                                 .hello = &talk.hello,
                                                 .take = l->take,
-                                                .context = l->context };
+                                                .context = l->context,
+                                                .hangs_up = l->hangs_up };
         return rsync_listing(&config, err);
 }
 
 int server_list_directory(struct server *s, const char *path, server_take *take, void *context, struct err *err)
 {
-        return server_persist(s, list_once, &(struct list_step){ path, take, context }, err);
+        return server_persist(s, list_once, &(struct list_step){ path, take, context, false }, err);
+}
+
+int server_look_into(struct server *s, const char *path, server_take *take, void *context, struct err *err)
+{
+        return server_persist(s, list_once, &(struct list_step){ path, take, context, true }, err);
 }

@@ -163,10 +163,9 @@ void identity_place(int fd, char ret[IDENTITY_SIZE])
 
 /* ---- the machine's memory ---- */
 
-enum identity_verdict identity_recall(const char *parent, const char *uuid)
+static enum identity_verdict recall(int dirfd, const char *parent, const char *uuid)
 {
         _cleanup_(buf_deinit) struct buf memory = { .data = NULL };
-        _cleanup_(fd_closep) int dirfd = remembered_open(NULL, false);
         enum identity_verdict verdict = IDENTITY_NEW;
         char *saved = NULL;
 
@@ -185,6 +184,20 @@ enum identity_verdict identity_recall(const char *parent, const char *uuid)
                 verdict = IDENTITY_ANOTHER;
         }
         return verdict;
+}
+
+enum identity_verdict identity_recall(const char *parent, const char *uuid)
+{
+        _cleanup_(fd_closep) int dirfd = remembered_open(NULL, false);
+
+        return recall(dirfd, parent, uuid);
+}
+
+bool identity_is_known(const char *parent, const char *uuid)
+{
+        _cleanup_(fd_closep) int dirfd = remembered_open_of_root();
+
+        return identity_recall(parent, uuid) == IDENTITY_KNOWN || recall(dirfd, parent, uuid) == IDENTITY_KNOWN;
 }
 
 static int append(int dirfd, const char *parent, const char *uuid)

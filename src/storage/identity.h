@@ -37,5 +37,9 @@ void identity_place(int fd, char ret[IDENTITY_SIZE]);
 /* @parent, where the snapshots are, is a plain absolute path. What cannot be read counts as never seen. */
 enum identity_verdict identity_recall(const char *parent, const char *uuid);
 
+/* Has this user, or root on this machine, as far as that may be read, seen it on this disk? A service of its own user
+ * goes on with what root has tried by hand. */
+bool identity_is_known(const char *parent, const char *uuid);
+
 /* Remember. Return 0 or a negative errno with @err filled, of no consequence for the backup. */
 int identity_remember(const char *parent, const char *uuid, struct err *err);

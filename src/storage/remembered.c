@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#define OF_ROOT "/var/lib/rsync-system-backup"
+
 enum { FILE_SIZE_MAX = 1024 * 1024 };
 
 /* Append where the directory is. Return 0 or a negative errno. */
@@ -22,7 +24,7 @@ static int find_place(struct buf *path)
         if (directory && *directory == '/')
                 return buf_append(path, directory, strcspn(directory, ":"));
         if (geteuid() == 0)
-                return buf_puts(path, "/var/lib/rsync-system-backup");
+                return buf_puts(path, OF_ROOT);
         if (state && *state == '/')
                 return buf_printf(path, "%s/rsync-system-backup", state);
         if (home && *home == '/')
@@ -65,6 +67,13 @@ int remembered_open(const char *below, bool create)
         if (r < 0)
                 return r;
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+int remembered_open_of_root(void)
+{
+        int fd = open(OF_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
         return fd < 0 ? -errno : fd;
 }
 

@@ -15,6 +15,9 @@ char *remembered_path(const char *below);
 /* Open it; @create: make what is missing, 0700. Return a descriptor or a negative errno. */
 int remembered_open(const char *below, bool create);
 
+/* What root keeps on this machine, to be read by who may. Return a descriptor or a negative errno. */
+int remembered_open_of_root(void);
+
 /*
  * Keep others that write there away. They take a moment; who takes longer is not waited for. Return 0, -ETIMEDOUT after
  * ten seconds, or another negative errno.

@@ -12,12 +12,14 @@ prepare_for_user
 # What the daemon starts: the program, with a state of its own; what it says and how it ends is kept.
 cat >"$tmp/after" <<END2
 #!/bin/sh
+how=ended
+[ -e $tmp/after.log ] || how=looked
 exec >>$tmp/after.log 2>&1
 echo "-- \$RSYNC_EXIT_STATUS \$RSYNC_MODULE_PATH"
 STATE_DIRECTORY=$tmp/far/state XDG_RUNTIME_DIR=$tmp/far/run HOME=$tmp/far RSB_PROGRAM=$RSB_PROGRAM
 export STATE_DIRECTORY XDG_RUNTIME_DIR HOME RSB_PROGRAM
 $RSB --disable-notifications --snapshot --rotate --relaxed --yearly=1 --prefer-recent
-echo "ended \$?"
+echo "\$how \$?"
 END2
 chmod 755 "$tmp/after"
 mkdir -m 700 "$tmp/far" "$tmp/far/state" "$tmp/far/run"
@@ -95,7 +97,7 @@ for rsyncd_address in 127.0.0.1 ::1; do
         echo "-- an incomplete one is known as that"
         chmod 0 source/file
         touch -d 2020-01-06 source/file source
-        expect_status 23 as_user "$RSB" --disable-notifications --no-sudo --retries=9 source "$at"
+        expect_status 23 as_user "$RSB" --disable-notifications --no-sudo --force --retries=9 source "$at"
         ended 5 23
         [ "$(newest)" != "$last" ] || fail "no snapshot of an incomplete transfer"
         grep -qx "incomplete $(newest)" "$parent/.rsync-system-backup/state" ||
@@ -119,6 +121,8 @@ for rsyncd_address in 127.0.0.1 ::1; do
         [ "$(newest)" = "$last" ] || fail "a snapshot of a transfer that failed"
         push 0
         ended 7 0
+        # Before the first transfer the client looked what is there, which was none that went well.
+        grep -qx 'looked 1' "$tmp/after.log" || fail "no look: $(cat "$tmp/after.log")"
         same source "$parent/$(newest)"
         rm source/large
         stop_rsyncd "at-${rsyncd_address//:/_}"

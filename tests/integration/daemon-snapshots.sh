@@ -165,6 +165,7 @@ done
 rm "$source/slow"
 expect_status 1 run_backup -b -s -r "$source" "$url/other"
 says "of another one, 'latest'"
+[ ! -e "$modules/m/laptop/other" ] || fail "it was sent all the same"
 # The directory above `latest`, one that is no destination, and what is no plain path.
 before=$(find "$modules/m" | sort)
 mkdir "$modules/m/precious"
@@ -178,8 +179,24 @@ says 'is not empty and was never a destination'
 for path in 'm/lap*/latest' 'm/[l]aptop/latest' 'm/laptop/../laptop'; do
         expect_status 2 run_backup -b "$source" "rsync://$rsyncd_address:$port/$path"
 done
+for path in laptop/latest/sub "laptop/$(snapshots "$modules/m/laptop" | head -n 1)/sub" .rsync-system-backup/latest; do
+        expect_status 1 run_backup -b "$source" "rsync://$rsyncd_address:$port/m/$path"
+        says 'is inside of what another destination keeps'
+done
 rm -r "$modules/m/precious"
-diff <(find "$modules/m" | grep -v '/other' | sort) <(echo "$before" | grep -v '/other') || fail "something has changed"
+[ "$(find "$modules/m" | sort)" = "$before" ] || fail "something has changed"
+# The top of a module as well.
+add_module top
+mkdir -p "$modules/top/latest" "$modules/top/2020-01-01 00:00:00"
+for option in -b -bs; do
+        expect_status 1 run_backup $option "$source" "rsync://$rsyncd_address:$port/top"
+        says "is it the directory above 'latest'?"
+done
+rm -r "$modules/top/2020-01-01 00:00:00"
+expect_status 1 run_backup -b "$source" "rsync://$rsyncd_address:$port/top"
+says 'is not empty and was never a destination'
+expect_status 0 run_backup -b --force "$source" "rsync://$rsyncd_address:$port/top"
+expect_status 0 run_backup -b "$source" "rsync://$rsyncd_address:$port/top"
 
 # Without room for another file it is told once, and what the scheme removes anyway makes room.
 make_fs small ext4 8m -N 256

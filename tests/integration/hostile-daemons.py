@@ -747,6 +747,8 @@ class Trial:
         began = time.monotonic()
         with open(place + "/out", "wb") as out, open(place + "/err", "wb") as err:
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", MEASURE, program, "--disable-notifications",
+                                      # Without it the first conversation is a look at what is there.
+                                      *([] if case.path else ["--force"]),
                                       "--retries=0", *case.options, source, "rsync://127.0.0.1:%d/module%s" % (port, case.path)],
                                      stdout=out, stderr=err, start_new_session=True, cwd=place)
         try:

@@ -119,6 +119,25 @@ expect_status 0 back_up --force source "far:$tmp/precious"
 equal source precious
 expect_status 0 back_up source "far:$tmp/precious"
 
+# That rsync was asked for makes no difference, nor is anything kept under a known name, or above it.
+mkdir -p "above/2020-01-01 00:00:00" above/latest held/.rsync-system-backup
+for to in above held; do
+        for by in by_rsync back_up; do
+                expect_status 1 $by source "far:$tmp/$to"
+                grep -qE "is it the directory above 'latest'\?|rsync alone would change what it made" err ||
+                        fail "$to: $(cat err)"
+        done
+done
+for to in "above/2020-01-01 00:00:00/sub" above/latest/sub .rsync-system-backup/sub; do
+        expect_status 1 by_rsync source "far:$tmp/$to"
+        says 'is inside of what another destination keeps'
+done
+[ -z "$(find above -mindepth 2)" ] || fail "something was written: $(find above)"
+# A dry run, lest this machine be deleted if it fails.
+expect_status 2 by_rsync --dry-run source far:/
+says "the destination cannot be '/'"
+expect_status 2 by_rsync --dry-run --force source far:/
+
 # What an agent has made is not for rsync, unless that is said.
 mkdir -p made/.rsync-system-backup made/latest "it's/.rsync-system-backup"
 for to in made/latest made/other "it's/latest"; do
@@ -173,6 +192,7 @@ says 'error: far: the command ended with status 5: nothing of the kind; rsync 3.
 rsync_is 'echo Welcome; exec '"$tmp/path/hidden"' "$@"'
 expect_status 1 by_rsync source "far:$tmp/c"
 says 'a login script must be silent'
+mkdir c
 rsync_is "$tmp/path/hidden \"\$@\"" 'echo something more >&2' 'exit 7'
 expect_status 23 by_rsync source "far:$tmp/c"
 says 'warning: far: the command ended with status 7: something more, after all was said and done'
@@ -277,9 +297,14 @@ if command -v rrsync >/dev/null; then
         mkdir jail
         printf 'restrict,command="PATH=%s %s -wo %s" %s\n' "$PATH" "$(command -v rrsync)" "$tmp/jail" "$(cat "$keys/client.pub")" \
                 >far.authorized
-        expect_status 0 by_rsync source/sub far:/latest
+        # Nobody can look what is there.
+        expect_status 1 by_rsync source/sub far:/latest
+        says 'write-only server'
+        says '--force if there is nothing to lose'
+        expect_status 0 by_rsync --force source/sub far:/latest
         equal source/sub jail/latest
-        expect_status 0 by_rsync source/sub 'far:two words'
+        expect_status 0 by_rsync source/sub far:/latest
+        expect_status 0 by_rsync --force source/sub 'far:two words'
         equal source/sub 'jail/two words'
         # Some versions keep special files out, which is told.
         status=0
@@ -287,7 +312,7 @@ if command -v rrsync >/dev/null; then
         [ -p jail/latest/fifo ] || says 'devices, FIFOs or sockets could not be kept for'
         [ "$status" = 0 ] || [ "$status" = 23 ] || fail "status $status"
         cmp source/large jail/latest/large
-        expect_status 1 by_rsync source/sub far:../outside
+        expect_status 1 by_rsync --force source/sub far:../outside
         [ ! -e outside ] || fail "it led out of its directory"
         cp "$keys/client.pub" far.authorized
 fi

@@ -222,8 +222,10 @@ for name in rsync-system-backup rsync-system-backup-push; do
         unit=$name@daemon.service
         ends_with 0
         same "$source" "$modules/module/latest"
-        rm -r "$modules/module/latest"
+        # What root has sent there is not in the user's way.
+        rm "$modules/module/latest/secret"
 done
+rm -r "$modules/module/latest"
 find /var/lib/rsync-system-backup-push ! -user rsync-system-backup | grep . && fail "root has a hand in what the user keeps"
 
 # ---- plugged in ----

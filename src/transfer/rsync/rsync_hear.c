@@ -27,6 +27,7 @@ static const struct reason {
 } known[] = {
         { "module is read only", -EROFS, "the module needs 'read only = false' in the server's rsyncd.conf" },
         { "module is write only", -ENOTSUP, "snapshots need 'write only = false' in the server's rsyncd.conf" },
+        { "write-only server", -ENOTSUP, "snapshots need rrsync(1) without -wo" },
         { "No space left on device", -ENOSPC, "the server's disk is full" },
         { "Disk quota exceeded", -EDQUOT, "the quota of the module's user is used up on the server" },
         { "configured to refuse", -ENOTSUP,

@@ -69,7 +69,10 @@ static int end_list(struct listing *l, unsigned io_error, struct err *err)
         l->has_ended = true;
         l->io_error |= io_error;
         /* Where there was nothing at all the server may be gone. */
-        return l->count > 0 ? put_done(l, err) : 0;
+        if (l->count == 0)
+                return 0;
+        l->talk.is_over = l->config->hangs_up;
+        return l->talk.is_over ? 0 : put_done(l, err);
 }
 
 /* ---- the goodbye ---- */

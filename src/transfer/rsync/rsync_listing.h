@@ -25,6 +25,7 @@ struct rsync_listing_config {
          * is none, and nobody has made sure that a name comes once. Return 0, or a negative errno with @err filled. */
         int (*take)(void *context, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err);
         void *context;
+        bool hangs_up; /* when the list is complete, so that to the server it was no transfer */
 };
 
 enum { RSYNC_LISTING_MAX = 1000000 }; /* entries; a directory that holds more is an error */
