@@ -190,11 +190,11 @@ void rsync_connection_greet(struct rsync_connection *c)
 static int explain_absence(const struct rsync_connection *c, const struct ssh_end *end, struct err *err)
 {
         if (c->options->link.remote_command) {
-                err_replace(err, -ENOENT, end->text);
+                err_replace(err, -ENXIO, end->text);
                 return err_hint(err, "rsync must be installed on that machine, where --remote-command says");
         }
         err_drop(err, "there is a better one");
-        err_runf(err, -ENOENT, "%s: there is neither " PROGRAM " nor rsync", c->host);
+        err_runf(err, -ENXIO, "%s: there is neither " PROGRAM " nor rsync", c->host);
         return err_hint(err, "one of them must be installed on that machine, where its PATH finds it or "
                              "--remote-command says");
 }
@@ -208,7 +208,7 @@ static int explain_silence(const struct rsync_connection *c, const struct ssh_en
         if (!c->options->link.remote_command && end->status == 1 && !*end->said) {
                 path_show(NULL, c->options->destination.path, shown, sizeof(shown));
                 err_drop(err, "there is a better one");
-                err_runf(err, -ENOENT,
+                err_runf(err, -ENXIO,
                          "%s: there is no " PROGRAM
                          ", and rsync alone would change what it made beside '%s': snapshots "
                          "never change",

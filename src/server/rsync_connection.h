@@ -27,7 +27,7 @@ void rsync_connection_greet(struct rsync_connection *c);
 
 /*
  * The conversation ended with @err, which is filled: say why, as far as the way there tells. -ECONNRESET or -ETIMEDOUT:
- * it may go better another time. Return the code.
+ * it may go better another time; -ENXIO: there is no rsync, or none that may be run. Return the code.
  */
 int rsync_connection_explain(struct rsync_connection *c, struct err *err);
 

@@ -72,7 +72,10 @@ int server_open(struct server *s, struct server_talk *t, struct err *err);
 int server_persist(struct server *s, int (*step)(struct server *s, void *context, struct err *err), void *context,
                    struct err *err);
 
-/* What a directory of the server holds: see rsync_listing(), of which this is `take`. Return as that does. */
+/*
+ * What a directory of the server holds: see rsync_listing(), of which this is `take`. Return as that does, -ENXIO for
+ * whatever else was not found on the way there.
+ */
 typedef int server_take(void *context, const char *name, mode_t mode, uint64_t size, int64_t mtime, struct err *err);
 int server_list_directory(struct server *s, const char *path, server_take *take, void *context, struct err *err);
 

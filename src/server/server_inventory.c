@@ -106,6 +106,18 @@ static int take_name(void *inventory, const char *name, mode_t mode, uint64_t si
         return S_ISDIR(mode) ? note(inventory, name, SERVER_MARK_IS_THERE, err) : 0;
 }
 
+/* Before the first backup nothing need be there; else a wrong name must not look like an empty destination. */
+static int take_absence(const struct server *s, struct err *err)
+{
+        bool is_first = s->d.config->options->backup;
+
+        err_drop(err, is_first ? "nothing is there yet" : "a better one follows");
+        if (is_first)
+                return 0;
+        err_run(err, -ENOENT, "open directory", s->parent);
+        return err_hint(err, "there is no backup yet, or a disk is missing there");
+}
+
 /* Marks first: what is made meanwhile by others has none of our names. */
 static int look(struct server *s, struct server_inventory *v, struct err *err)
 {
@@ -122,11 +134,7 @@ static int look(struct server *s, struct server_inventory *v, struct err *err)
         }
         if (r == 0)
                 r = server_list_directory(s, parent, take_name, v, err);
-        if (r == -ENOENT) {
-                err_drop(err, "nothing is there yet");
-                r = 0;
-        }
-        return r;
+        return r == -ENOENT ? take_absence(s, err) : r;
 }
 
 int server_inventory_take(struct server *s, struct err *err)

@@ -40,7 +40,8 @@ struct server_inventory {
 
 /*
  * Look, unless s->inventory has it already; from then on the caller keeps it up to date. Two connections. Return 0, or
- * a negative errno with @err filled: -EEXIST when what is there is of another destination.
+ * a negative errno with @err filled: -EEXIST when what is there is of another destination; -ENOENT when the directory
+ * is not there, and no backup was to be made.
  */
 int server_inventory_take(struct server *s, struct err *err);
 struct server_inventory *server_inventory_free(struct server_inventory *v);

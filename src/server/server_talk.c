@@ -191,7 +191,7 @@ static int list_once(struct server *s, void *step, struct err *err)
         rsync_listing_arguments(&talk.arguments);
         r = server_open(s, &talk, err);
         if (r < 0)
-                return r;
+                return r == -ENOENT ? (err->code = -ENXIO) : r;
         config = (struct rsync_listing_config){ .in_fd = talk.push.in_fd,
                                                 .out_fd = talk.push.out_fd,
                                                 .peer = s->name,

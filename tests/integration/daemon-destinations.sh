@@ -41,6 +41,9 @@ takes() {
         [ "$(ls -A "$modules/$1")" = "$2" ] || fail "there is more in the module: $(ls -A "$modules/$1")"
         [ "$(find "$dir" -mindepth 1 -maxdepth 1 -printf x)" = xxx ] || fail "there is more beside it: $(ls -A "$dir")"
 }
+add_module secret 'auth users = me' "secrets file = $tmp/secrets"
+add_secrets "$tmp/secrets" me:secret
+
 takes m -dash -latest
 takes m '-two words' --delete
 takes chroot -dash -latest
@@ -73,3 +76,27 @@ grep -qF "$url" "$tmp/out" || fail "another one is asked for: $(cat "$tmp/out")"
 printf '%s\n' "[rsync://$rsyncd_address:$port/m/laptop]" 'yearly = 7' >"$HOME/.rotate-backups.ini"
 expect_status 0 run_backup --list "$other"
 grep -q 'yearly' "$tmp/out" || fail "another scheme is taken: $(cat "$tmp/out")"
+rm "$HOME/.rotate-backups.ini"
+
+# Without a backup, a directory that is not there is an error, and none without snapshots; a first backup makes it.
+at=rsync://$rsyncd_address:$port
+for options in --list --rotate '--rotate --dry-run'; do
+        for path in m/typo m/typo/deeper chroot/typo; do
+                # shellcheck disable=SC2086
+                expect_status 1 run_backup --retries=0 $options "$at/$path/latest"
+                says "error: cannot open directory '$at/$path': No such file or directory; there is no backup yet, or a disk is missing there"
+        done
+        # shellcheck disable=SC2086
+        expect_status 1 run_backup --retries=0 $options "$at/nothing/typo/latest"
+        says "Unknown module 'nothing'"
+done
+expect_status 1 run_backup --list --password-file="$tmp/none" "rsync://me@$rsyncd_address:$port/secret/x/latest"
+says "cannot read the password file '$tmp/none'"
+mkdir "$modules/m/none"
+expect_status 0 run_backup --list "$at/m/none/latest"
+says 'there are no snapshots beside'
+expect_status 0 run_backup --rotate "$at/m/none/latest"
+expect_status 0 back_up --dry-run "$source" "$at/m/typo/latest"
+[ ! -e "$modules/m/typo" ] || fail "a dry run makes it"
+expect_status 0 back_up "$source" "$at/m/typo/latest"
+[ "$(snapshots "$modules/m/typo" | wc -l)" = 1 ] || fail "there is no snapshot"

@@ -169,6 +169,10 @@ expect_status 0 by_rsync -b -s -r --hourly=2 source "far:$tmp/with-snapshots/lat
 [ "$(snapshots with-snapshots | wc -l)" = 2 ] || fail "there are: $(ls -A with-snapshots)"
 [ "$(ls with-snapshots/.rsync-system-backup/complete)" = "$(snapshots with-snapshots)" ] || fail "not all are marked"
 same source "with-snapshots/$(snapshots with-snapshots | tail -n 1)"
+for options in --list --rotate; do
+        expect_status 1 by_rsync "$options" "far:$tmp/typo/latest"
+        says "error: cannot open directory 'far:$tmp/typo': No such file or directory; there is no backup yet"
+done
 
 # Neither is there.
 mv path/rsync path/hidden
@@ -176,6 +180,8 @@ expect_status 1 back_up source "far:$tmp/c"
 says 'error: far: there is neither rsync-system-backup nor rsync'
 expect_status 1 by_rsync source "far:$tmp/c"
 says 'error: far: the command is not there (status 127)'
+says 'rsync must be installed on that machine'
+expect_status 1 by_rsync --list "far:$tmp/with-snapshots/latest"
 says 'rsync must be installed on that machine'
 expect_status 1 back_up --remote-command="$tmp/nothing" source "far:$tmp/c"
 says 'error: far: the command is not there (status 127)'

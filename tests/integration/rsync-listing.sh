@@ -85,7 +85,7 @@ if is_root; then
         says EACCES
 fi
 expect_status 1 list nothing
-says ENOENT
+says ENXIO
 
 # 3.0.x numbers its errors likewise; what goes wrong here goes into the log of the daemon, and nothing else does.
 ! grep -v -e 'No such file or directory (2)$' -e 'Permission denied (13)$' -e 'Not a directory (20)$' "$tmp/plain.rsyncd.log" |

@@ -191,8 +191,9 @@ static int list(struct listing *l, const struct rsync_hello_config *hello, struc
                                                 .context = l };
         int r = rsync_talk_begin(&l->talk, &talk, err);
 
+        /* The module, or a file with its password. */
         if (r < 0)
-                return r;
+                return r == -ENOENT ? (err->code = -ENXIO) : r;
         l->decoder.session = l->talk.session;
         l->in_index = l->out_index = RSYNC_INDEX_FRESH;
         /* No rules. */

@@ -32,8 +32,8 @@ enum { RSYNC_LISTING_MAX = 1000000 }; /* entries; a directory that holds more is
 
 /*
  * Blocks until all is said. Return 0, or a negative errno with @err filled; what was taken before is not all there is
- * then. -ENOENT, -ENOTDIR, -EACCES: what the server says of the directory; -E2BIG: RSYNC_LISTING_MAX; others as
- * rsync_push().
+ * then. -ENOENT: what the server says of the directory, and of nothing else, for which it is -ENXIO; -ENOTDIR, -EACCES:
+ * likewise; -E2BIG: RSYNC_LISTING_MAX; others as rsync_push().
  */
 int rsync_listing(const struct rsync_listing_config *config, struct err *err);
 
