@@ -100,3 +100,31 @@ expect_status 0 back_up --dry-run "$source" "$at/m/typo/latest"
 [ ! -e "$modules/m/typo" ] || fail "a dry run makes it"
 expect_status 0 back_up "$source" "$at/m/typo/latest"
 [ "$(snapshots "$modules/m/typo" | wc -l)" = 1 ] || fail "there is no snapshot"
+
+# What stands in the way of it, or in its place.
+mkdir "$modules/m/dir" "$modules/chroot/dir"
+for dir in "$modules/m" "$modules/chroot"; do
+        touch "$dir/blocked" "$dir/dir/blocked"
+        ln -s nowhere "$dir/dangling"
+        ln -s nowhere "$dir/dir/dangling"
+done
+for module in m chroot; do
+        for path in blocked/latest blocked/deeper/latest dir/blocked dir/dangling dangling; do
+                for options in --backup '--backup --force'; do
+                        # shellcheck disable=SC2086
+                        expect_status 1 run_backup --retries=0 $options "$source" "$at/$module/$path"
+                        says 'on that path there is a file, or a symbolic link that leads nowhere'
+                        says_nothing_of 'must be there already'
+                done
+        done
+        for options in --list --rotate; do
+                expect_status 1 run_backup --retries=0 "$options" "$at/$module/blocked/latest"
+                says 'on that path there is a file, or a symbolic link that leads nowhere'
+        done
+        expect_status 1 run_backup --retries=0 "$source" "$at/$module/dangling/latest"
+        says 'and symbolic links among them lead somewhere'
+        for dir in "$modules/$module" "$modules/$module/dir"; do
+                [ ! -s "$dir/blocked" ] || fail "a file was written to"
+                [ ! -e "$dir/nowhere" ] || fail "a symbolic link was followed"
+        done
+done

@@ -7,6 +7,7 @@
 #include "transfer/rsync/rsync_mux.h"
 #include "transfer/rsync/rsync_number.h"
 #include "transfer/rsync/rsync_push.h"
+#include "transfer/rsync/rsync_talk.h"
 #include "transfer/source.h"
 
 #include <poll.h>
@@ -333,6 +334,45 @@ START_TEST(numbers_that_were_not_told_are_refused)
 }
 END_TEST
 
+/* ---- what a server says ---- */
+
+START_TEST(what_is_in_the_way_is_told_by_all_servers)
+{
+        static const struct {
+                const char *words;
+                int code;
+                const char *hint; /* "": none */
+        } said[] = {
+                /* 3.0.9 */
+                { "rsync: mkdir \"m/x\" (in m) failed: File exists (17)", -EEXIST, "symbolic link that leads nowhere" },
+                { "rsync: mkdir \"m/x\" (in m) failed: No such file or directory (2)", -ENOENT,
+                  "must be there already" },
+                { "rsync: mkdir \"m/x\" (in m) failed: Permission denied (13)", -EACCES, "" },
+                { "rsync: ERROR: cannot stat destination \"m/x/\" (in m): Not a directory (20)", -ENOTDIR,
+                  "is a file" },
+                { "rsync: change_dir \"/m/x\" (in m) failed: Not a directory (20)", -ENOTDIR, "is a file" },
+                { "rsync: recv_generator: mkdir \"m/x\" (in m) failed: File exists (17)", -EIO, "" },
+                /* 3.5.0 */
+                { "rsync: [Receiver] mkdir \"m/x\" (in m) failed: File exists (17)", -EEXIST, "is a file" },
+                { "rsync: [Receiver] mkdir \"m/x\" (in m) failed: Not a directory (20)", -ENOTDIR, "is a file" },
+                { "rsync: [Receiver] mkdir \"m/x/\" failed: No such file or directory (2)", -ENOENT, "lead somewhere" },
+                { "rsync: [Receiver] mkdir \"m/x/\" failed: No space left on device (28)", -ENOSPC, "disk is full" },
+                { "rsync: [sender] change_dir \"m/x\" failed: Too many levels of symbolic links (40)", -ELOOP,
+                  "is a file" },
+                { "rsync: [sender] change_dir \"m/x\" failed: Permission denied (13)", -EACCES, "" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+                struct err err = { .kind = ERR_NONE };
+
+                ck_assert_int_eq(rsync_talk_blame("host", said[i].words, &err), said[i].code);
+                ck_assert_ptr_nonnull(strstr(err.text, said[i].words));
+                ck_assert_msg(*said[i].hint ? !!strstr(err.hint, said[i].hint) : !*err.hint, "%s: %s", said[i].words,
+                              err.hint);
+        }
+}
+END_TEST
+
 int main(void)
 {
         const TTest *const tests[] = {
@@ -343,6 +383,7 @@ int main(void)
                 a_goodbye_comes_last,
                 errors_of_the_server_make_it_partial,
                 numbers_that_were_not_told_are_refused,
+                what_is_in_the_way_is_told_by_all_servers,
         };
 
         return scratch_run("rsync-push", tests, ARRAY_SIZE(tests));

@@ -33,21 +33,53 @@ static const struct reason {
         { "configured to refuse", -ENOTSUP,
           "the module's 'refuse options' in rsyncd.conf stands against what a backup needs" },
         { "unknown option", -ENOTSUP, "the server's rsync is too old for that" },
-        { "[Receiver] mkdir \"", -ENOENT, "the directories above the last one must be there already" },
-        { "rsync: mkdir \"", -ENOENT, "the directories above the last one must be there already" },
         { "io timeout", -ETIMEDOUT, "" },
         { "timeout in data", -ETIMEDOUT, "" },
         { "connection unexpectedly closed", -ECONNRESET, "" },
         { "received SIG", -ECONNRESET, "" },
 };
 
-static const struct reason *find_reason(const char *said)
+/* Of the destination as a whole: "rsync: [Receiver] mkdir "..." (in module) failed: File exists (17)". */
+static bool is_of_destination(const char *said)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-                if (strstr(said, known[i].words))
-                        return &known[i];
+        static const char *const beginnings[] = { "change_dir \"", "[Receiver] mkdir \"", "rsync: mkdir \"",
+                                                  "cannot stat destination \"" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++) {
+                if (strstr(said, beginnings[i]))
+                        return true;
+        }
+        return false;
+}
+
+static const char in_the_way[] = "on that path there is a file, or a symbolic link that leads nowhere: move it away on "
+                                 "the server, or use another path";
+
+/* Of a destination: what it ends with. For one of its directories that is a file, 3.5.0 says that of the links. */
+static const struct reason of_destination[] = {
+        { ": No such file or directory (", -ENOENT,
+          "the directories above the last one must be there already, and symbolic links among them lead somewhere" },
+        { ": File exists (", -EEXIST, in_the_way },
+        { ": Not a directory (", -ENOTDIR, in_the_way },
+        { ": Too many levels of symbolic links (", -ELOOP, in_the_way },
+};
+
+static const struct reason *find_among(const struct reason *reasons, size_t count, const char *said)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (strstr(said, reasons[i].words))
+                        return &reasons[i];
         }
         return NULL;
+}
+
+static const struct reason *find_reason(const char *said)
+{
+        const struct reason *r = find_among(known, ARRAY_SIZE(known), said);
+
+        if (r || !is_of_destination(said))
+                return r;
+        return find_among(of_destination, ARRAY_SIZE(of_destination), said);
 }
 
 static void keep(char to[RSYNC_SAID_MAX], const char *shown)

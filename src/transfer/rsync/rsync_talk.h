@@ -78,7 +78,7 @@ int rsync_talk_hear(void *talk, enum rsync_code code, const void *data, size_t s
 void rsync_talk_pass(struct rsync_talk *t);
 /*
  * The server gave up: what it said, with what can be done about it. Returns the code: beside those of rsync_push(),
- * -ENOENT, -EACCES, -ENOTDIR where it names these errors, -EREMOTEIO without a word, else -EIO.
+ * -ENOENT, -EACCES, -ENOTDIR, -EEXIST, -ELOOP where it names these errors, -EREMOTEIO without a word, else -EIO.
  */
 int rsync_talk_failure(struct rsync_talk *t, struct err *err);
 /* The same for what the server called @peer said beside the conversation: @words, lines as they came. */
