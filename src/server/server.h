@@ -91,7 +91,7 @@ int server_check_source(const struct server *s, int fd, struct err *err);
  * negative errno with @err filled. */
 int server_check_destination(struct server *s, const char *path, struct err *err);
 
-/* A transfer went well: what is there is ours from now on. */
+/* A transfer begins: what is there is ours from now on, also when it does not come to its end. */
 void server_remember(const struct server *s);
 
 /* ---- server_transfer.c ---- */

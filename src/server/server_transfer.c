@@ -75,6 +75,8 @@ static int transfer_once(struct server *s, void *to, struct err *err)
                 r = server_open(s, &talk, err);
         if (r < 0)
                 return r;
+        if (!o->dry_run)
+                server_remember(s);
         talk.push.source = origin.source;
         talk.push.report = s->d.config->report;
         talk.push.spool = s->spool;
@@ -99,8 +101,6 @@ int server_transfer(struct destination *d, struct err *err)
         progress_begin(d->config->progress, PROGRESS_TRANSFER, 0);
         r = server_persist(s, transfer_once, to, err);
         progress_end(d->config->progress);
-        if (r == 0 && !d->config->options->dry_run)
-                server_remember(s);
         if (r == 0 && d->config->options->lacks_parent)
                 server_do_without(s, "no snapshot can lie beside the destination, which is all there is");
         return r;

@@ -95,7 +95,7 @@ echo "-- options that are refused"
 for option in delete xattrs hard-links acls perms links delete-excluded numeric-ids one-file-system recursive; do
         add_module "no-$option" "refuse options = $option"
         touch "$modules/no-$option/old"
-        push 1 "$at/no-$option"
+        push 1 --force "$at/no-$option"
         says 'refuse'
         says 'refuse options'
         [ "$(grep -cF 'configured to refuse' "$tmp/err")" = 1 ] || fail "not one line: $(cat "$tmp/err")"
@@ -188,6 +188,8 @@ says 'No space left on device'
 says "the server's disk is full"
 [ ! -e "$modules/small/much" ] || fail "half a file is there"
 rm large/much
+# What it has begun it goes on with, without --force.
+[ -n "$(ls -A "$modules/small")" ] || fail "nothing has arrived"
 expect_status 0 run_backup large "$at/small"
 
 echo "-- it excludes by itself"
@@ -227,12 +229,12 @@ mkdir -p "$modules/dry/gone/below"
 touch "$modules/dry/gone/below/file" "$modules/dry/superfluous"
 chmod 700 "$modules/dry/dir/mode"
 "$PYTHON" "$judge/listing.py" "$modules/dry" >"$tmp/before"
-expect_status 0 run_backup -v -n tree "$at/dry"
+expect_status 0 run_backup --force -v -n tree "$at/dry"
 "$PYTHON" "$judge/listing.py" "$modules/dry" >"$tmp/after"
 cmp -s "$tmp/before" "$tmp/after" || fail "a dry run changes something"
 cp "$tmp/out" "$tmp/dry.out"
 cp "$tmp/err" "$tmp/dry.err"
-expect_status 0 run_backup -v -v tree "$at/dry"
+expect_status 0 run_backup --force -v -v tree "$at/dry"
 diff <(LC_ALL=C sort "$tmp/dry.out") <(LC_ALL=C sort "$tmp/out") || fail "the dry run lists other changes"
 diff <(grep changes: "$tmp/dry.err") <(grep changes: "$tmp/err") || fail "the dry run counts other changes"
 grep -q ' 4 deleted' "$tmp/err" || fail "not 4 deleted: $(cat "$tmp/err")"
