@@ -60,12 +60,13 @@ mkdir "$fence/real"
 ln -s real "$fence/alias"
 expect_status 0 far_backup -b source "$fence/alias/latest"
 same source "$fence/real/latest"
-# Into what belongs to a destination. The "/." is for the client, who would refuse it by himself.
+# Into what belongs to a destination. Its own names and those of snapshots a client refuses by himself.
 snapshot=$(snapshots "$fence/laptop" | head -n 1)
-escapes "$fence/laptop/$snapshot/."
+expect_status 2 far_backup source "$fence/laptop/$snapshot/."
+expect_status 2 far_backup source "$fence/laptop/.rsync-system-backup.new"
 escapes "$fence/laptop/$snapshot/x/latest"
 escapes "$fence/laptop/.rsync-system-backup/latest"
-escapes "$fence/laptop/.rsync-system-backup.new/."
+escapes "$fence/laptop/.rsync-system-backup.new/latest"
 escapes "$fence/2026-01-01/latest"
 expect_status 1 far_backup -f source "$fence/laptop/latest/inside/latest"
 says 'is inside of what another destination keeps'
@@ -143,8 +144,8 @@ expect_status 1 far_backup -r "$fence/laptop/latest"
 says 'no snapshot can be removed'
 expect_status 1 far_backup --force source "$fence/laptop/latest"
 says 'nothing can be forced'
-expect_status 1 far_backup -b --force source "$fence/laptop/$snapshot/."
-expect_status 1 far_backup -b source "$fence/laptop/$snapshot/."
+expect_status 1 far_backup -b --force source "$fence/laptop/$snapshot/latest"
+expect_status 1 far_backup -b source "$fence/laptop/$snapshot/latest"
 escapes "$tmp/outside/latest"
 same source "$fence/laptop/$(snapshots "$fence/laptop" | tail -n 1)"
 
