@@ -32,14 +32,6 @@ static bool goes_up(const char *path)
         return false;
 }
 
-/* Is it the name of a snapshot, or one of what we keep beside them? */
-static bool is_taken(const char *name)
-{
-        int64_t time;
-
-        return names_parse(name, &time) || names_is_own(name);
-}
-
 /* Is one component of @path? */
 static int holds_taken(const char *path)
 {
@@ -49,7 +41,7 @@ static int holds_taken(const char *path)
         if (!copy)
                 return -ENOMEM;
         while ((name = strsep(&rest, "/"))) {
-                if (is_taken(name))
+                if (names_is_taken(name))
                         return 1;
         }
         return 0;
@@ -113,7 +105,7 @@ int local_fence_check(const struct local_fence *f, const struct options *o, cons
         below = goes_up(o->destination.path) || goes_up(parent) ? NULL : path_below(parent, directory);
         if (!below)
                 return refuse(f, "the destination", o->destination.path, err);
-        r = is_taken(latest) ? 1 : holds_taken(below);
+        r = names_is_taken(latest) ? 1 : holds_taken(below);
         if (r < 0)
                 return err_oom(err);
         if (r > 0)

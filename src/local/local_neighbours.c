@@ -68,9 +68,8 @@ static bool would_be_kept_by_another(const struct local_place *p)
 {
         _cleanup_(freep) char *latest = p->missing ? living_in(p->above_fd) : NULL;
         _cleanup_(freep) char *name = latest ? strndup(p->missing, strcspn(p->missing, "/")) : NULL;
-        int64_t time;
 
-        return name && (str_equal(name, latest) || names_is_own(name) || names_parse(name, &time));
+        return name && (str_equal(name, latest) || names_is_taken(name));
 }
 
 static int refuse_nested(const struct local_place *p, struct err *err)

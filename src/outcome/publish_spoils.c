@@ -17,9 +17,7 @@
 /* A name beside the destination that is ours: it, a snapshot, or what the state is kept in. */
 static bool is_ours(const char *name, const char *destination)
 {
-        int64_t moment;
-
-        return str_equal(name, path_base(destination)) || names_parse(name, &moment) || names_is_own(name);
+        return str_equal(name, path_base(destination)) || names_is_taken(name);
 }
 
 static int is_ours_by_path(const char *place, const char *destination, const char *above)

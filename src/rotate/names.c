@@ -52,6 +52,13 @@ bool names_is_own(const char *name)
         return str_starts(name, ".rsync-system-backup");
 }
 
+bool names_is_taken(const char *name)
+{
+        int64_t time;
+
+        return names_is_own(name) || names_parse(name, &time);
+}
+
 const char *names_format(int64_t seconds, char out[NAMES_SIZE])
 {
         struct calendar_date date;

@@ -20,5 +20,8 @@ bool names_parse(const char *name, int64_t *ret);
  */
 bool names_is_own(const char *name);
 
+/* One or the other: nothing else may be called so beside a destination. */
+bool names_is_taken(const char *name);
+
 /* Write the name that the program gives to a snapshot of this moment. Returns @out. */
 const char *names_format(int64_t seconds, char out[NAMES_SIZE]);

@@ -51,9 +51,8 @@ static bool leads_into_another(const char *path)
 
         for (; (slash = strchr(part, '/')); part = slash + strspn(slash, "/")) {
                 _cleanup_(freep) char *name = strndup(part, (size_t)(slash - part));
-                int64_t time;
 
-                if (!name || str_equal(name, "latest") || names_is_own(name) || names_parse(name, &time))
+                if (!name || str_equal(name, "latest") || names_is_taken(name))
                         return true;
         }
         return false;
