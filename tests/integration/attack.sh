@@ -10,6 +10,7 @@ start_attack() {
         local user=$1
         shift
 
+        rm -f "$tmp/ready"
         setpriv --pdeathsig KILL "$PYTHON" "$here/opened.py" "$tmp/opened" "${watched[@]}" >"$tmp/ready" &
         watcher=$!
         until grep -qs ready "$tmp/ready"; do
