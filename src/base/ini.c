@@ -26,6 +26,23 @@ struct reading {
         bool in_value; /* an indented line continues the value above */
 };
 
+/* What libinih skips before a line. */
+static size_t count_blanks(const char *line, size_t length, unsigned number)
+{
+        static const char mark[] = "\xef\xbb\xbf", blanks[] = " \t\r\v\f";
+        size_t skip = number == 1 && str_starts(line, mark) ? strlen(mark) : 0;
+
+        return size_min(skip + strspn(line + skip, blanks), length);
+}
+
+/* Blanks, and perhaps a comment. */
+static bool holds_nothing(const char *text, const char *end)
+{
+        while (text < end && strchr(" \t\r\v\f", *text))
+                text++;
+        return text == end || *text == ';' || *text == '#';
+}
+
 /*
  * Remember the whole name when @line, without its end, opens a section by libinih's rules. What is wrong with it is
  * told here, before what stands below is taken for a part of the section above. Return 0 or a negative errno with err
@@ -33,17 +50,23 @@ struct reading {
  */
 static int note_section(struct reading *r, const char *line, size_t length)
 {
-        size_t skip = strspn(line, " \t");
+        size_t skip = count_blanks(line, length, r->line);
         const char *end = memchr(line, ']', length);
 
         if (skip >= length || line[skip] != '[' || (skip > 0 && r->in_value))
                 return 0;
         if (!end)
                 return err_usage(r->err, "%s:%u: a '[' without its ']'", r->name, r->line);
+        /* libinih would ignore it. */
+        if (!holds_nothing(end + 1, line + length))
+                return err_usage(r->err, "%s:%u: something stands behind the ']' of a section", r->name, r->line);
         free(r->section);
         r->section = strndup(line + skip + 1, (size_t)(end - line) - skip - 1);
         r->in_value = false;
-        return r->section ? 0 : err_oom(r->err);
+        if (!r->section)
+                return err_oom(r->err);
+        return r->handler(r->context, &(struct ini_item){ .file = r->name, .line = r->line, .section = r->section },
+                          r->err);
 }
 
 /* libinih's reader: like fgets(), one line into @line of @size bytes. */

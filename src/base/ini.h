@@ -15,11 +15,12 @@ struct ini_item {
         const char *file; /* the name for messages */
         unsigned line;    /* 1-based */
         const char *section;
-        const char *key;
+        const char *key; /* NULL: the section begins here, or goes on */
         const char *value;
 };
 
-/* Called for each value; all strings are borrowed for the call. A negative return with @err filled ends the reading. */
+/* Called for each section and each value; all strings are borrowed for the call. A negative return with @err filled
+ * ends the reading. */
 typedef int (*ini_visitor)(void *context, const struct ini_item *item, struct err *err);
 
 /* @file is opened by name. Errors (unreadable, broken line, too long a line) are of kind ERR_USAGE; -ENOENT is passed

@@ -63,40 +63,68 @@ static int refuse_value(const struct ini_item *item, struct err *cause, struct e
         return err->code;
 }
 
-static int take_item(void *context, const struct ini_item *item, struct err *err)
+/* An empty one is kept as well: its name must not be taken for something else. */
+static int find_section(struct config *c, const struct ini_item *item, struct config_section **ret, struct err *err)
+{
+        *ret = config_find(c, item->section);
+        if (!*ret)
+                *ret = add_section(c, item->section);
+        return *ret ? 0 : err_oom(err);
+}
+
+static int take_option(struct config_section *section, const struct ini_item *item, struct err *err)
 {
         const struct setting *what = settings_find(item->key);
-        struct config *c = context;
-        struct config_section *section;
         struct err cause = { .kind = ERR_NONE };
         unsigned *line;
 
-        if (!*item->section)
-                return ini_error(err, item, "it stands in no [section]");
-        if (strlen(item->section) >= SECTION_CUT)
-                return ini_error(err, item, "the name of its [section] is longer than %d bytes", SECTION_CUT - 1);
         if (!what || what->place == SETTINGS_COMMAND_LINE)
                 return refuse_key(item, what, err);
-        section = config_find(c, item->section);
-        if (!section)
-                section = add_section(c, item->section);
-        if (!section)
-                return err_oom(err);
         line = &section->lines[what - settings_table];
         if (*line && what->kind != SETTINGS_KIND_LIST) {
                 ini_error(err, item, "it has been given in line %u already", *line);
                 return err_hint(err, "an indented line continues the one above it");
         }
         *line = item->line;
+        section->has_options = true;
         if (settings_set(&section->settings, what, item->value, &cause) < 0)
                 return refuse_value(item, &cause, err);
         return 0;
 }
 
+static int take_item(void *context, const struct ini_item *item, struct err *err)
+{
+        struct config_section *section;
+        int r;
+
+        if (!item->key)
+                return find_section(context, item, &section, err);
+        if (!*item->section)
+                return ini_error(err, item, "it stands in no [section]");
+        if (strlen(item->section) >= SECTION_CUT)
+                return ini_error(err, item, "the name of its [section] is longer than %d bytes", SECTION_CUT - 1);
+        r = find_section(context, item, &section, err);
+        return r < 0 ? r : take_option(section, item, err);
+}
+
+/* Count the sections that have options; *ret is the first one. */
+static size_t find_used(const struct config *c, struct config_section **ret)
+{
+        size_t found = 0;
+
+        for (size_t i = 0; i < c->count; i++) {
+                if (c->sections[i].has_options && found++ == 0)
+                        *ret = &c->sections[i];
+        }
+        return found;
+}
+
 /* The end of reading: what was read becomes the caller's. */
 static int hand_over(struct config *c, struct config *ret, struct err *err)
 {
-        if (c->count == 0)
+        struct config_section *first;
+
+        if (find_used(c, &first) == 0)
                 return err_usage(err, "%s: there is no [section] with options in it", c->file);
         *ret = *c;
         *c = (struct config){ .file = NULL };
@@ -130,7 +158,7 @@ void config_deinit(struct config *c)
         *c = (struct config){ .file = NULL };
 }
 
-/* Those sections that @destination leads to, or all when it is NULL, by name: "a, b, c". */
+/* Those sections that @destination leads to, or all with options when it is NULL, by name: "a, b, c". */
 static void list_sections(const struct config *c, const struct location *destination, char *out, size_t size)
 {
         _cleanup_(buf_deinit) struct buf names = { .data = NULL };
@@ -139,7 +167,7 @@ static void list_sections(const struct config *c, const struct location *destina
         for (size_t i = 0; i < c->count; i++) {
                 const struct config_section *section = &c->sections[i];
 
-                if (!destination || location_equal(&section->settings.destination, destination)) {
+                if (destination ? location_equal(&section->settings.destination, destination) : section->has_options) {
                         if (buf_printf(&names, "%s%s", names.size ? ", " : "", section->name) < 0)
                                 break;
                 }
@@ -162,11 +190,12 @@ static size_t find_destination(const struct config *c, const struct location *de
 static int refuse_choice(const struct config *c, const char *argument, struct err *err)
 {
         char shown[SHOWN_MAX], names[SHOWN_MAX];
+        struct config_section *first;
 
         list_sections(c, NULL, names, sizeof(names));
         if (!argument)
                 return err_usage(err, "%s has %zu sections; give the name or the destination of one: %s", c->file,
-                                 c->count, names);
+                                 find_used(c, &first), names);
         path_show(NULL, argument, shown, sizeof(shown));
         return err_usage(err, "'%s' is neither a section of %s nor the destination of one; the sections are: %s", shown,
                          c->file, names);
@@ -175,7 +204,7 @@ static int refuse_choice(const struct config *c, const char *argument, struct er
 int config_choose(const struct config *c, const struct location *destination, const char *argument,
                   struct config_section **ret, struct err *err)
 {
-        struct config_section *found = NULL;
+        struct config_section *found = NULL, *used = NULL;
         size_t matches = destination->path ? find_destination(c, destination, &found) : 0;
         char names[SHOWN_MAX];
 
@@ -184,8 +213,8 @@ int config_choose(const struct config *c, const struct location *destination, co
                 return err_usage(err, "several sections of %s have this destination; give the name of one: %s", c->file,
                                  names);
         }
-        if (!found && c->count == 1)
-                found = &c->sections[0];
+        if (!found && find_used(c, &used) == 1)
+                found = used;
         if (!found)
                 return refuse_choice(c, argument, err);
         *ret = found;

@@ -294,14 +294,54 @@ int settings_set_min_battery(struct settings *s, unsigned which, const char *val
  */
 static bool looks_like_option(const char *pattern)
 {
-        size_t length = strcspn(pattern, " \t=");
-        char name[32];
+        size_t length = strcspn(pattern, " \t=:");
+        const char *behind = pattern + length + strspn(pattern + length, " \t");
 
-        if (length >= sizeof(name) || pattern[length + strspn(pattern + length, " \t")] != '=')
+        if (*behind != '=' && *behind != ':')
                 return false;
-        memcpy(name, pattern, length);
-        name[length] = '\0';
-        return settings_find(name);
+        for (size_t i = 0; i < settings_table_size; i++) {
+                const char *name = settings_table[i].name;
+
+                if (strlen(name) == length && strncasecmp(name, pattern, length) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool has_comment(const char *pattern)
+{
+        for (const char *p = pattern; (p = strpbrk(p, " \t")); p++) {
+                if (p[1] == '#' || p[1] == ';')
+                        return true;
+        }
+        return false;
+}
+
+static bool is_quoted(const char *pattern)
+{
+        size_t length = strlen(pattern);
+
+        return length > 1 && (*pattern == '"' || *pattern == '\'') && pattern[length - 1] == *pattern;
+}
+
+/* What is meant otherwise than it would be taken leaves out nothing, and nobody would notice. */
+static int check_pattern_of_file(const char *value, struct err *err)
+{
+        const char *pattern = str_starts(value, "+ ") || str_starts(value, "- ") ? value + 2 : value;
+
+        if (looks_like_option(value))
+                return refuse_value(err, value,
+                                    "looks like an option, not like a pattern (an indented line continues "
+                                    "the one above)");
+        if (has_comment(pattern)) {
+                refuse_value(err, value, "has a comment behind it, for which there is no room");
+                return err_hint(err, "in a pattern itself it is written [#] or [;]");
+        }
+        if (is_quoted(pattern)) {
+                refuse_value(err, value, "stands in quotes, which would be a part of the pattern");
+                return err_hint(err, "write it without quotes, blanks and all; a quote that is meant is written [\"]");
+        }
+        return 0;
 }
 
 int settings_set_exclude(struct settings *s, unsigned which, const char *value, struct err *err)
@@ -312,10 +352,8 @@ int settings_set_exclude(struct settings *s, unsigned which, const char *value, 
         /* `exclude =` and then a pattern on each of the indented lines below; on the command line as rsync takes it. */
         if (!*value)
                 return 0;
-        if (s->in_file && looks_like_option(value))
-                return refuse_value(err, value,
-                                    "looks like an option, not like a pattern (an indented line continues "
-                                    "the one above)");
+        if (s->in_file && check_pattern_of_file(value, err) < 0)
+                return err->code;
         more = reallocarray(s->excludes, s->exclude_count + 1, sizeof(*more));
         if (!more)
                 return err_oom(err);

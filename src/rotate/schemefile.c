@@ -1,6 +1,7 @@
 /*
- * Every value of every file comes by visit(), in the order of the files. Until a section matches, each section's name
- * is compared with the directory; from then on only values of that name are taken.
+ * Every section and every value of every file comes by, in the order of the files, three times: to find the section
+ * that matches the directory; to take what [DEFAULT] says, which Python's parser has for all sections; and to take what
+ * the section itself says, which wins.
  */
 #include "rotate/schemefile.h"
 
@@ -50,6 +51,7 @@ struct search {
         struct schemefile *found;
         const char *parent;
         const char *home;
+        ini_visitor visitor;
         unsigned file;         /* a number for the file being read, from 1 */
         unsigned set_in[KEYS]; /* the last file that gave this key, 0 for none */
 };
@@ -213,22 +215,29 @@ static int take_item(struct search *search, const struct ini_item *item, struct 
         return take_value(search->found, key, item, err);
 }
 
-static int visit(void *context, const struct ini_item *item, struct err *err)
+static int take_match(void *context, const struct ini_item *item, struct err *err)
 {
         struct search *search = context;
         struct schemefile *found = search->found;
-        int r;
+        int r = item->key || found->section ? 0 : section_matches(search, item->section);
 
-        if (found->section)
-                return str_equal(found->section, item->section) ? take_item(search, item, err) : 0;
-        r = section_matches(search, item->section);
         if (r <= 0)
                 return r < 0 ? err_oom(err) : 0;
         found->section = strdup(item->section);
         found->file = strdup(item->file);
-        if (!found->section || !found->file)
-                return err_oom(err);
-        return take_item(search, item, err);
+        return found->section && found->file ? 0 : err_oom(err);
+}
+
+static int take_default(void *context, const struct ini_item *item, struct err *err)
+{
+        return item->key && str_equal(item->section, "DEFAULT") ? take_item(context, item, err) : 0;
+}
+
+static int take_own(void *context, const struct ini_item *item, struct err *err)
+{
+        const struct search *search = context;
+
+        return item->key && str_equal(item->section, search->found->section) ? take_item(context, item, err) : 0;
 }
 
 static bool is_absent(int code)
@@ -242,7 +251,7 @@ static int read_file(struct search *search, const char *file, struct err *err)
         int r;
 
         search->file++;
-        r = ini_read_file(file, visit, search, &problem);
+        r = ini_read_file(file, search->visitor, search, &problem);
         if (r == 0)
                 return 0;
         if (!is_absent(r))
@@ -303,9 +312,12 @@ static int read_place(struct search *search, const char *directory, const char *
         return r < 0 ? r : read_directory(search, drop_ins, err);
 }
 
-static int read_all(struct search *search, const struct schemefile_places *places, struct err *err)
+static int read_all(struct search *search, ini_visitor visitor, const struct schemefile_places *places, struct err *err)
 {
-        int r = read_place(search, places->root, "/etc/rotate-backups", err);
+        int r;
+
+        search->visitor = visitor;
+        r = read_place(search, places->root, "/etc/rotate-backups", err);
 
         if (r == 0 && places->home)
                 r = read_place(search, places->home, "/.rotate-backups", err);
@@ -318,8 +330,12 @@ int schemefile_load(struct schemefile *ret, const char *parent, const struct sch
 {
         struct schemefile found = { .section = NULL };
         struct search search = { .found = &found, .parent = parent, .home = places->home };
-        int r = read_all(&search, places, err);
+        int r = read_all(&search, take_match, places, err);
 
+        if (r == 0 && found.section)
+                r = read_all(&search, take_default, places, err);
+        if (r == 0 && found.section)
+                r = read_all(&search, take_own, places, err);
         if (r < 0) {
                 schemefile_deinit(&found);
                 return r;

@@ -10,6 +10,7 @@
  * - A section's name is an absolute path, or one that starts with "~/". With a `*` in it, it is a pattern (`*` matches
  *   slashes too, and `?` is special), else it is the path itself. HOST:PATH is on another machine: it matches
  *   what is called exactly so.
+ * - What [DEFAULT] of any of the files says holds for that section, too, unless it says otherwise (configparser).
  * - A section without any count leaves the counts as they are by default, its other keys hold.
  *
  * Keys: minutely ... yearly (COUNT, see expression.h), strict, prefer-recent (yes or no), include-list, exclude-list
@@ -40,7 +41,7 @@ struct schemefile {
 
 /*
  * Look for the section that governs @parent, a plain absolute path or HOST:PATH. What does not exist is skipped; a file
- * or directory that cannot be read, and an unknown key or a bad value in a matching section, is a usage error that
+ * or directory that cannot be read, and an unknown key or a bad value in a matching section or [DEFAULT], is a usage error that
  * names file, line and key. Other sections are not checked. Without a match *ret holds the default scheme.
  *
  * Return: 0, and *ret is to be released with schemefile_deinit(); or a negative errno.

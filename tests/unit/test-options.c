@@ -523,6 +523,10 @@ START_TEST(a_single_section_takes_any_destination)
         ck_assert_uint_eq(o->exclude_count, 1);
         check_refused("CONFIG", "section [defaults] of /tmp/test-options-");
         check_refused("CONFIG defaults", "has no destination, and none was given");
+        /* What was once a job is no directory. */
+        write_config("[system]\nsource = /etc\ndestination = /dst\n[home]\n;destination = /mnt\n");
+        options_free(parsed("CONFIG"));
+        check_refused("CONFIG home", "section [home] of /tmp/test-options-");
 }
 END_TEST
 
@@ -571,6 +575,14 @@ START_TEST(mistakes_in_a_file_name_file_line_and_key)
                 { "[a]\nsource = /\n destination = /x\n", "f:3: source: it has been given",
                   "an indented line continues" },
                 { "[a]\nexclude = x\n force = yes\n", "f:3: exclude: 'force = yes' looks like an option", "" },
+                { "[a]\nexclude = x\n Daily: 7\n", "f:3: exclude: 'Daily: 7' looks like an option", "" },
+                { "[a]\nexclude = x\n *.o ; objects\n", "f:3: exclude: '*.o ; objects' has a comment behind it",
+                  "[;]" },
+                { "[a]\nexclude = *.o\t#1\n", "f:2: exclude: '*.o\\t#1' has a comment behind it", "[#]" },
+                { "[a]\nexclude = \"*.o\"\n", "f:2: exclude: '\\\"*.o\\\"' stands in quotes", "without quotes" },
+                { "[a]\nexclude = + '/a b/'\n", "f:2: exclude: '+ \\'/a b/\\'' stands in quotes", "without quotes" },
+                { "[a] exclude = x\n", "f:1: something stands behind the ']'", "" },
+                { "\xef\xbb\xbf[a] force = no\n", "f:1: something stands behind the ']'", "" },
                 { "[a]\nnonsense\n", "f:2: neither a [section] nor", "" },
                 { "[a\ndaily = 1\n", "f:1: a '[' without its ']'", "" },
                 { "[a]\ndaily = 1\n[b\ndaily = 1\n", "f:3: a '[' without its ']'", "" },
@@ -602,6 +614,22 @@ START_TEST(a_section_can_be_continued)
         ck_assert_uint_eq(c.sections[0].settings.exclude_count, 2);
         ck_assert_int_eq(config_read_text(&c, "f", "[a]\nforce=1\n[b]\nforce=1\n[a]\nforce=0\n", &err), -EINVAL);
         ck_assert_str_eq(err.text, "f:6: force: it has been given in line 2 already");
+}
+END_TEST
+
+START_TEST(what_only_resembles_a_mistake_is_a_pattern)
+{
+        static const char text[] =
+                "\xef\xbb\xbf[a] ; the first\r\nexclude = + #*#\r\n\r\n a[ ]; b\r\n \"a\r\n '\r\n f: x\r\n"
+                "[b]\t# the second\r\nforce = on\r\n";
+        static const char *const patterns[] = { "+ #*#", "a[ ]; b", "\"a", "'", "f: x" };
+        _cleanup_(config_deinit) struct config c = { .file = NULL };
+        struct err err = { .kind = ERR_NONE };
+
+        ck_assert_msg(config_read_text(&c, "f", text, &err) == 0, "%s", err.text);
+        ck_assert_uint_eq(c.sections[0].settings.exclude_count, ARRAY_SIZE(patterns));
+        for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+                ck_assert_str_eq(c.sections[0].settings.excludes[i], patterns[i]);
 }
 END_TEST
 
@@ -666,6 +694,7 @@ int main(void)
         tcase_add_test(cases, what_does_not_go_together_names_the_section);
         tcase_add_test(cases, a_file_can_say_no_to_an_action);
         tcase_add_test(cases, mistakes_in_a_file_name_file_line_and_key);
+        tcase_add_test(cases, what_only_resembles_a_mistake_is_a_pattern);
         tcase_add_test(cases, a_section_can_be_continued);
         tcase_add_test(cases, flags_leave_the_scheme_of_other_files_as_it_is);
         tcase_add_test(cases, the_usage_is_complete_and_fits_a_terminal);

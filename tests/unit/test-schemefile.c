@@ -237,6 +237,37 @@ START_TEST(an_exclude_list_alone_selects_the_rest)
 }
 END_TEST
 
+START_TEST(what_all_sections_share_is_in_the_one_called_default)
+{
+        put("/etc/rotate-backups.ini",
+            "[/backups/laptop]\nhourly = 5\nexclude-list = b*\n[DEFAULT]\nhourly = 1\ndaily = 365\n"
+            "strict = no\nexclude-list = a*\n");
+        put("/home/user/.rotate-backups.ini", "[DEFAULT]\ndaily = 366\nyearly = 9\n[/srv]\nremoval-command = x\n");
+        _cleanup_(schemefile_deinit) struct schemefile s = loaded("/backups/laptop");
+        _cleanup_(schemefile_deinit) struct schemefile none = loaded("/none");
+        _cleanup_(schemefile_deinit) struct schemefile srv = loaded("/srv");
+
+        ck_assert_str_eq(s.section, "/backups/laptop");
+        ck_assert_uint_eq(s.scheme.count[SCHEME_HOURLY], 5);
+        ck_assert_uint_eq(s.scheme.count[SCHEME_DAILY], 366);
+        ck_assert_uint_eq(s.scheme.count[SCHEME_YEARLY], 9);
+        ck_assert(s.scheme.relaxed);
+        ck_assert(schemefile_selects(&s, "a") && !schemefile_selects(&s, "b"));
+        ck_assert_ptr_nonnull(srv.refusal);
+        ck_assert_mem_eq(none.scheme.count, scheme_default.count, sizeof(none.scheme.count));
+        ck_assert(!none.scheme.relaxed);
+        assert_refused("[DEFAULT]\nhourly = 0\n[/backups/laptop]\n", "2: hourly: ");
+}
+END_TEST
+
+START_TEST(a_section_of_which_all_is_commented_out_matches)
+{
+        put("/etc/rotate-backups.ini", "[/backups/laptop]\n;hourly = 5\n[/backups/*]\nhourly = 1\n");
+        assert_hourly("/backups/laptop", 24);
+        assert_hourly("/backups/server", 1);
+}
+END_TEST
+
 START_TEST(what_we_cannot_do_means_no_rotation)
 {
         put("/etc/rotate-backups.ini", "[/backups/laptop]\ndaily = 1\nremoval-command = rmdir\n"
@@ -337,6 +368,8 @@ int main(void)
         tcase_add_test(cases, without_a_home_the_system_files_hold);
         tcase_add_test(cases, lists_select_by_name);
         tcase_add_test(cases, an_exclude_list_alone_selects_the_rest);
+        tcase_add_test(cases, what_all_sections_share_is_in_the_one_called_default);
+        tcase_add_test(cases, a_section_of_which_all_is_commented_out_matches);
         tcase_add_test(cases, what_we_cannot_do_means_no_rotation);
         tcase_add_test(cases, mistakes_in_the_matching_section_are_named);
         tcase_add_test(cases, other_sections_are_not_checked);
