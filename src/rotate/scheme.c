@@ -6,7 +6,7 @@
  *      a     b  c     |  d  e        f     g  h  i        j     k  l
  *            `--´        `--´              `-----´              `--´        periods of one frequency
  *      too old: skipped  d           f     g              j     k           representatives (l, not k: prefer_recent)
- *                     limit = newest - count periods
+ *                     limit = reference - count periods; the reference is the newest
  *
  * The representative is chosen first and compared with the limit then: where the limit cuts a period in two, its oldest
  * snapshot is too old and no younger one steps in.
@@ -106,12 +106,12 @@ static struct scheme_item *take_period(struct scheme_item *items, size_t *end, e
 }
 
 static void mark_frequency(const struct scheme *scheme, enum scheme_frequency frequency, struct scheme_item *items,
-                           size_t count, int64_t newest)
+                           size_t count, int64_t reference)
 {
         enum calendar_unit unit = frequencies[frequency].unit;
         uint32_t left = scheme->count[frequency];
         bool always = left == EXPRESSION_ALWAYS;
-        int64_t limit = always || scheme->relaxed ? CALENDAR_BEGINNING : calendar_before(newest, unit, left);
+        int64_t limit = always || scheme->relaxed ? CALENDAR_BEGINNING : calendar_before(reference, unit, left);
 
         while (always || left-- > 0) {
                 struct scheme_item *item = take_period(items, &count, unit, scheme->prefer_recent);
@@ -120,6 +120,20 @@ static void mark_frequency(const struct scheme *scheme, enum scheme_frequency fr
                         return;
                 item->reasons |= 1U << frequency;
         }
+}
+
+/*
+ * The moment from which the windows reach back: that of the newest one, which is @items[@end]. One that this run made
+ * more than a year after the one before says that the machine rested for so long, or that its clock is wrong now; the
+ * next run knows which.
+ */
+static int64_t find_reference(struct scheme_item *items, size_t end)
+{
+        const struct scheme_item *newest = &items[end], *before = take_newest(items, &end);
+
+        if (newest->own && before && before->time < calendar_before(newest->time, CALENDAR_YEAR, 1))
+                return before->time;
+        return newest->time;
 }
 
 static void mark_newest_complete(struct scheme_item *items, size_t count)
@@ -138,6 +152,7 @@ void scheme_mark(const struct scheme *scheme, int64_t now, struct scheme_item *i
 {
         size_t end = count;
         struct scheme_item *newest;
+        int64_t reference;
 
         assert(!scheme_is_empty(scheme));
         if (count == 0)
@@ -152,8 +167,9 @@ void scheme_mark(const struct scheme *scheme, int64_t now, struct scheme_item *i
                 return;
         newest->reasons |= 1U << SCHEME_NEWEST;
         mark_newest_complete(items, count);
+        reference = find_reference(items, end);
         for (size_t f = 0; f < SCHEME_FREQUENCIES; f++)
-                mark_frequency(scheme, (enum scheme_frequency)f, items, count, newest->time);
+                mark_frequency(scheme, (enum scheme_frequency)f, items, count, reference);
 }
 
 const char *scheme_reason_name(unsigned reason)

@@ -74,6 +74,16 @@ def earlier(time, frequency, count):
     return time.replace(year=year, month=month, day=min(time.day, calendar.monthrange(year, month)[1]))
 
 
+def reference(snapshots):
+    """The moment from which the windows reach back; a run that comes after a year may have a wrong clock."""
+    newest = snapshots[-1]
+    if newest.own and len(snapshots) > 1:
+        limit = earlier(newest.time, "yearly", 1)
+        if limit and snapshots[-2].time < limit:
+            return snapshots[-2].time
+    return newest.time
+
+
 def frequency_preserves(scheme, frequency, snapshots):
     """@snapshots are sorted, oldest first."""
     count = scheme.counts[frequency]
@@ -84,7 +94,7 @@ def frequency_preserves(scheme, frequency, snapshots):
     if count == "always":
         return chosen
     if not scheme.relaxed:
-        limit = earlier(snapshots[-1].time, frequency, count)
+        limit = earlier(reference(snapshots), frequency, count)
         chosen = [snapshot for snapshot in chosen if limit is None or snapshot.time >= limit]
     return chosen[-count:]
 
