@@ -29,7 +29,7 @@ static int check_conditions(struct outcome *outcome, struct err *err)
                 .not_on_metered = o->not_on_metered && o->destination.kind != LOCATION_LOCAL,
         };
         char why[CONDITIONS_WHY_SIZE];
-        int r = o->force ? 0 : conditions_check(&conditions, POWER_DIRECTORY, why, err);
+        int r = o->force_now ? 0 : conditions_check(&conditions, POWER_DIRECTORY, why, err);
 
         if (r != CONDITIONS_UNMET)
                 return r;

@@ -187,6 +187,7 @@ static int settle(struct options *o, struct command_line *c, struct err *err)
 
         fill(o, &c->settings);
         o->destination_from_environment = c->from_environment;
+        o->force_now = command_line_has(c, "force");
         o->task = choose_task(c->settings.flags);
         if (o->task == OPTIONS_RUN)
                 r = options_choose_actions(o, c->settings.flags, err);

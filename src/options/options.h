@@ -50,6 +50,7 @@ struct options {
         struct settings_told told;
         enum settings_ionice ionice;
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
+        bool force_now; /* on the command line: conditions do not count */
         bool only_on_ac, not_on_metered; /* conditions, see system/conditions.h */
         unsigned min_battery_percent;    /* 0: none */
         char **excludes;                 /* in the order given */

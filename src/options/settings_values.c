@@ -152,6 +152,8 @@ int settings_set_config(struct settings *s, unsigned which, const char *value, s
         (void)which;
         if (!*value)
                 return err_usage(err, "the name of the file is empty");
+        if (s->config)
+                return err_usage(err, "it has been given already; one file holds all that a job needs");
         return set_text(&s->config, strdup(value), err);
 }
 
@@ -324,6 +326,16 @@ static bool is_quoted(const char *pattern)
         return length > 1 && (*pattern == '"' || *pattern == '\'') && pattern[length - 1] == *pattern;
 }
 
+/* What a text that was copied from elsewhere has in place of a blank; nobody sees that it is none. */
+static bool has_hard_space(const char *pattern)
+{
+        static const char space[] = "\xc2\xa0";
+        size_t length = strlen(pattern);
+
+        return str_starts(pattern, space) ||
+               (length >= strlen(space) && str_equal(pattern + length - strlen(space), space));
+}
+
 /* What is meant otherwise than it would be taken leaves out nothing, and nobody would notice. */
 static int check_pattern_of_file(const char *value, struct err *err)
 {
@@ -336,6 +348,10 @@ static int check_pattern_of_file(const char *value, struct err *err)
         if (has_comment(pattern)) {
                 refuse_value(err, value, "has a comment behind it, for which there is no room");
                 return err_hint(err, "in a pattern itself it is written [#] or [;]");
+        }
+        if (has_hard_space(pattern)) {
+                refuse_value(err, value, "has a no-break space at an end, which would be a part of the pattern");
+                return err_hint(err, "one that is meant is written [\xc2\xa0]");
         }
         if (is_quoted(pattern)) {
                 refuse_value(err, value, "stands in quotes, which would be a part of the pattern");

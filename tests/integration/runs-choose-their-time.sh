@@ -38,9 +38,11 @@ echo 39 >/sys/class/power_supply/BAT0/capacity
 skipped 'the machine runs on battery (--only-on-ac)' --only-on-ac
 skipped 'the battery is down to 39 % (--min-battery=40)' --min-battery=40
 skipped 'the battery is down to 39 % (--min-battery=40)' --min-battery=40 --dry-run
-printf 'destination = %s/parent/latest\nsource = %s/source\nmin-battery = 40\nbackup = yes\n' "$tmp" "$tmp" | sed '1i [laptop]' >laptop.ini
+printf 'destination = %s/parent/latest\nsource = %s/source\nmin-battery = 40\nbackup = yes\nforce = yes\n' "$tmp" "$tmp" | sed '1i [laptop]' >laptop.ini
 expect_status 0 run_backup --config=laptop.ini
 [ ! -e parent ] || fail "the file's condition does not hold"
+expect_status 0 run_backup --config=laptop.ini --force
+rm -r parent
 expect_status 0 run_backup --config=laptop.ini --min-battery=0
 rm -r parent
 expect_status 0 run_backup --config=laptop.ini --report=why.json

@@ -227,6 +227,7 @@ START_TEST(bad_values_are_named_with_their_option)
         check_refused("-i lazy /dst", "-i: 'lazy'");
         check_refused("-m mnt /dst", "-m: 'mnt' is not an absolute path");
         check_refused("-c /dev/sda /dst", "-c: '/dev/sda' cannot be the name");
+        check_refused("--config=/a.ini --config=/b.ini", "--config: it has been given already");
         check_refused("--config= /dst", "--config: the name of the file is empty");
         check_refused("--daily=0 /dst", "--daily: ");
         check_refused("--min-battery=101 /dst", "--min-battery: '101' is not a percentage from 0 to 100");
@@ -579,6 +580,8 @@ START_TEST(mistakes_in_a_file_name_file_line_and_key)
                 { "[a]\nexclude = x\n *.o ; objects\n", "f:3: exclude: '*.o ; objects' has a comment behind it",
                   "[;]" },
                 { "[a]\nexclude = *.o\t#1\n", "f:2: exclude: '*.o\\t#1' has a comment behind it", "[#]" },
+                { "[a]\nexclude = *.o\xc2\xa0\n", "f:2: exclude: '*.o\xc2\xa0' has a no-break space", "[\xc2\xa0]" },
+                { "[a]\nexclude = + \xc2\xa0*.o\n", "f:2: exclude: '+ \xc2\xa0*.o' has a no-break space", "" },
                 { "[a]\nexclude = \"*.o\"\n", "f:2: exclude: '\\\"*.o\\\"' stands in quotes", "without quotes" },
                 { "[a]\nexclude = + '/a b/'\n", "f:2: exclude: '+ \\'/a b/\\'' stands in quotes", "without quotes" },
                 { "[a] exclude = x\n", "f:1: something stands behind the ']'", "" },
