@@ -201,6 +201,19 @@ static int refuse_choice(const struct config *c, const char *argument, struct er
                          c->file, names);
 }
 
+/* A bare name is rather a section's with a slip in it than a directory below the current one. */
+static int check_argument(const struct config *c, const char *argument, struct err *err)
+{
+        char shown[SHOWN_MAX], names[SHOWN_MAX];
+
+        if (!argument || strpbrk(argument, "/:"))
+                return 0;
+        list_sections(c, NULL, names, sizeof(names));
+        path_show(NULL, argument, shown, sizeof(shown));
+        err_usage(err, "'%s' is no section of %s, which has: %s", shown, c->file, names);
+        return err_hint(err, "for a directory of that name write './%s'", shown);
+}
+
 int config_choose(const struct config *c, const struct location *destination, const char *argument,
                   struct config_section **ret, struct err *err)
 {
@@ -213,8 +226,11 @@ int config_choose(const struct config *c, const struct location *destination, co
                 return err_usage(err, "several sections of %s have this destination; give the name of one: %s", c->file,
                                  names);
         }
-        if (!found && find_used(c, &used) == 1)
+        if (!found && find_used(c, &used) == 1) {
+                if (check_argument(c, argument, err) < 0)
+                        return err->code;
                 found = used;
+        }
         if (!found)
                 return refuse_choice(c, argument, err);
         *ret = found;

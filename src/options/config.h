@@ -38,8 +38,8 @@ struct config_section *config_find(const struct config *c, const char *name);
 
 /*
  * The section to run when it is not chosen by its name: the one with this @destination (path == NULL: none is known),
- * else the only one that has options. Otherwise it is a usage error that lists the sections; @argument, the destination
- * as it was typed, or NULL, is for its text. *ret belongs to @c.
+ * else the only one that has options, unless @argument is a bare name. Otherwise it is a usage error that lists the
+ * sections; @argument, the destination as it was typed, or NULL, is for its text. *ret belongs to @c.
  */
 int config_choose(const struct config *c, const struct location *destination, const char *argument,
                   struct config_section **ret, struct err *err);

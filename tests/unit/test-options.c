@@ -524,6 +524,9 @@ START_TEST(a_single_section_takes_any_destination)
         ck_assert_uint_eq(o->exclude_count, 1);
         check_refused("CONFIG", "section [defaults] of /tmp/test-options-");
         check_refused("CONFIG defaults", "has no destination, and none was given");
+        check_refused("CONFIG default", "'default' is no section of /tmp/test-options-");
+        options_free(parsed("CONFIG ./default"));
+        options_free(parsed("CONFIG host:"));
         /* What was once a job is no directory. */
         write_config("[system]\nsource = /etc\ndestination = /dst\n[home]\n;destination = /mnt\n");
         options_free(parsed("CONFIG"));
