@@ -172,6 +172,21 @@ int64_t calendar_begin(int64_t period, enum calendar_unit unit)
         return begin;
 }
 
+time_t calendar_moment(int64_t seconds)
+{
+        struct calendar_date date;
+        struct tm tm = { .tm_isdst = -1 };
+
+        calendar_split(seconds, &date);
+        tm.tm_year = (int)date.year - 1900;
+        tm.tm_mon = (int)date.month - 1;
+        tm.tm_mday = (int)date.day;
+        tm.tm_hour = (int)date.hour;
+        tm.tm_min = (int)date.minute;
+        tm.tm_sec = (int)date.second;
+        return mktime(&tm);
+}
+
 bool calendar_local(time_t moment, int64_t *ret)
 {
         struct tm tm;

@@ -2,7 +2,7 @@
  * The naive calendar: what a wall clock shows, counted in seconds since its 1970-01-01 00:00:00.
  *
  * No time zones, no summer time, no leap seconds; the Gregorian calendar from year 1 to 9999. All functions are pure
- * but calendar_local().
+ * but calendar_local() and calendar_moment().
  */
 #pragma once
 
@@ -47,6 +47,9 @@ int64_t calendar_after(int64_t seconds, enum calendar_unit unit, uint32_t count)
 
 /* The first moment of a period, of which @period is the number; CALENDAR_END likewise. */
 int64_t calendar_begin(int64_t period, enum calendar_unit unit);
+
+/* The moment at which the local wall clock shows @seconds; either, where it does so twice. Asks the time zone. */
+time_t calendar_moment(int64_t seconds);
 
 /* What the local wall clock shows at @moment; false when that is outside of the calendar. Asks the time zone. */
 bool calendar_local(time_t moment, int64_t *ret);

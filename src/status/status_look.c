@@ -9,6 +9,7 @@
 #include "destination.h"
 #include "options/options.h"
 #include "progress.h"
+#include "rotate/calendar.h"
 #include "status/status.h"
 #include "storage/cryptdisk.h"
 #include "storage/fstab.h"
@@ -59,6 +60,14 @@ static bool is_nowhere(const char *path)
         return lstat(path, &st) < 0 && errno == ENOENT;
 }
 
+/* By a clock that is right now; one that was wrong once says nothing, as long as there are others. */
+static bool is_newer(const struct destination_snapshot *a, const struct destination_snapshot *b, int64_t now)
+{
+        if ((a->time > now) != (b->time > now))
+                return a->time <= now;
+        return a->time > b->time;
+}
+
 /*
  * Where other machines send their backups nothing is remembered of runs: then the newest complete snapshot tells of the
  * one that made it.
@@ -72,12 +81,12 @@ static void conclude(struct status *s)
         for (size_t i = 0; i < s->snapshots.count; i++) {
                 const struct destination_snapshot *item = &s->snapshots.items[i];
 
-                if (item->complete && (!newest || item->time > newest->time))
+                if (item->complete && (!newest || is_newer(item, newest, s->snapshots.now)))
                         newest = item;
         }
         if (!newest || h->has[HISTORY_LAST] || s->is_nowhere)
                 return;
-        run.begun = run.ended = s->now - (s->snapshots.now - newest->time);
+        run.begun = run.ended = calendar_moment(newest->time);
         snprintf(run.snapshot, sizeof(run.snapshot), "%s", newest->name);
         h->runs[HISTORY_COMPLETE] = h->runs[HISTORY_STORED] = run;
         h->has[HISTORY_COMPLETE] = h->has[HISTORY_STORED] = true;

@@ -115,6 +115,16 @@ grep -q "^snapshots: *1$" out || fail "the snapshot is not counted: $(cat out)"
 grep -q "^ *$snapshot (.* ago)$" out || fail "the snapshot is not shown: $(cat out)"
 grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells of no backup: $(cat out)"
 # but not of another name beside them
+mkdir "disk/2999-01-01 00:00:00" # by a clock that was wrong once
+expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/latest
+rmdir "disk/2999-01-01 00:00:00"
+# One of them is from the time of the year in which the clock does not go as it does now.
+for name in '2025-01-15 12:00:00' '2025-07-15 12:00:00'; do
+        mkdir -p "there/latest" "there/$name"
+        TZ=CET-1CEST,M3.5.0,M10.5.0/3 STATE_DIRECTORY=$tmp/elsewhere "$RSB" --status there/latest >out
+        grep -q "^last backup: *$name (" out || fail "the time is not that of the name: $(cat out)"
+        rm -r there
+done
 expect_status 3 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/lastest
 grep -q "^note: *there is no '.*/disk/lastest'" out || fail "a name that leads nowhere is not told: $(cat out)"
 
