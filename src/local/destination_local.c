@@ -277,8 +277,9 @@ static int local_remove(struct destination *d, const char *name, struct err *err
         if (r < 0 && r != -ENOENT)
                 return fail_removal(l, r, name, is_subvolume, err);
         local_marks_drop(&l->place, name);
-        state_drop_outcome(&l->place.state, name);
-        l->state_changed = true;
+        /* Where nothing was, no state may be left: a parent that has one is taken for that of a destination. */
+        if (state_drop_outcome(&l->place.state, name) || r == 0)
+                l->state_changed = true;
         if (r == -ENOENT) /* somebody was faster */
                 return 0;
         l->room_comes = l->room_comes || is_subvolume;

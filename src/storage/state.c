@@ -109,14 +109,15 @@ int state_add_outcome(struct state *s, const char *name, bool complete)
         return 0;
 }
 
-void state_drop_outcome(struct state *s, const char *name)
+bool state_drop_outcome(struct state *s, const char *name)
 {
         struct state_outcome *o = find_outcome(s, name);
 
         if (!o)
-                return;
+                return false;
         free(o->name);
         *o = s->outcomes[--s->outcome_count];
+        return true;
 }
 
 /* ---- writing ---- */

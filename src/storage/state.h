@@ -70,4 +70,5 @@ int state_add_filesystem(struct state *s, const char *uuid);
 /* The outcome of the run that made the snapshot @name: no record counts as complete. */
 bool state_is_complete(const struct state *s, const char *name);
 int state_add_outcome(struct state *s, const char *name, bool complete);
-void state_drop_outcome(struct state *s, const char *name);
+/* Was there one? */
+bool state_drop_outcome(struct state *s, const char *name);

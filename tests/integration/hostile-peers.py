@@ -340,6 +340,19 @@ def removes_what_is_no_snapshot(p, latest, top):
 
 
 @client
+def removes_what_is_not_there(p, latest, top):
+    """From where nothing is; what that leaves is no reason to take `files` beside it for a destination."""
+    begin(p, os.path.join(top, "srv/none"), ROTATE)
+    p.say(message(REMOVE, text("2019-01-01 00:00:00")))
+    p.hear()
+    p.say(message(RELEASE))
+    assert p.hear()[0] == OK
+
+
+clients["not-listening-files-again"] = not_listening("srv/files")
+
+
+@client
 def explains_garbage(p, latest, top):
     begin(p, latest)
     p.say(message(EXPLAIN, b"\2" + varint(1) + text(b"\033[2J" * 100) + text("")))

@@ -342,8 +342,8 @@ START_TEST(outcomes_are_added_changed_and_dropped)
         ck_assert_int_eq(state_add_outcome(&s, "a", true), 0);
         ck_assert(state_is_complete(&s, "a") && !state_is_complete(&s, "b"));
         ck_assert_uint_eq(s.outcome_count, 2);
-        state_drop_outcome(&s, "a");
-        state_drop_outcome(&s, "never recorded");
+        ck_assert(state_drop_outcome(&s, "a"));
+        ck_assert(!state_drop_outcome(&s, "never recorded"));
         ck_assert(s.outcome_count == 1 && !state_is_complete(&s, "b"));
         state_drop_outcome(&s, "b");
         ck_assert(s.outcome_count == 0 && state_is_complete(&s, "b"));
