@@ -112,6 +112,12 @@ int agent_other(void *agent, const struct wire_message *m, struct err *err)
 
 struct buf *agent_begin_answer(struct agent *a, enum message_type type, struct err *err)
 {
+        /* Should he be there all the same, after a sleep say, the end of the connection has him connect again: an ERROR
+         * would be our last word. */
+        if (a->is_alone) {
+                err_runf(err, -ECONNRESET, "the client is gone");
+                return NULL;
+        }
         if (stop_requested()) {
                 channel_outlive_stop(a->channel);
                 channel_set_timeout(a->channel, AGENT_GOODBYE_S);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A connection that carries nothing any more is noticed within --timeout, in whatever direction, and so is an agent that is
-# frozen; a pause that is shorter does no harm. A server that is restarted is found again. An agent that loses its client
+# frozen; a pause that is shorter does no harm. A server that is restarted is found again, and so is an agent by a client that
+# was frozen for longer than that waits. An agent that loses its client
 # while it makes or removes a snapshot ends, leaves nothing half-made, and the next run works.
 . "$(dirname "$0")/lib.sh"
 need_root "$@"
@@ -110,6 +111,34 @@ kill -CONT "$(cat "$tmp/agent.pid")"
 ((began >= 5 && began <= 30)) || fail "it took $began s: $(cat "$tmp/err")"
 says 'silent for 7 s'
 heals
+
+echo "-- the client is frozen, longer than its agent waits, by a clock that is fast"
+library=$(find /usr/lib* -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
+if [ -n "$library" ] && ! grep -q '__[atm]san_init' "$RSB_PROGRAM"; then
+        sed -i "2i LD_PRELOAD='$library' FAKETIME='+0 x6' NO_FAKE_STAT=1 FAKE_UTIME=0\n\
+export LD_PRELOAD FAKETIME NO_FAKE_STAT FAKE_UTIME" "$agent"
+        usual=$parent parent=$tmp/elsewhere
+        mkdir -m 700 "$parent"
+        plan
+        expect_status 0 backup -b
+        change
+        plan
+        start -b --bwlimit=500
+        in_the_transfer
+        kill -STOP $client
+        agent_has_ended
+        kill -CONT $client
+        status=0
+        wait $client || status=$?
+        [ "$status" = 0 ] || fail "status $status: $(cat "$tmp/err")"
+        says 'the client has been silent for 60 seconds; trying again in 1 s (1 of 3)'
+        ! grep '^error' "$tmp/err" || fail "what was done again is told as an error"
+        same "$source" "$parent/latest"
+        parent=$usual
+        write_agent "$agent"
+else
+        echo "not tried: no library of faketime, or one that does not go with sanitizers"
+fi
 
 echo "-- the server is restarted"
 change
