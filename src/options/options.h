@@ -37,10 +37,10 @@ struct options {
         char *restrict_to;
         bool append_only;
         bool backup, snapshot, rotate;
-        bool actions_asked;            /* for some of these; else they are what there is to do */
-        bool lacks_parent;             /* no snapshot can lie beside the destination: what was asked for is not done */
-        char *source;                  /* plain and absolute */
-        struct location destination;   /* a local one is plain and absolute */
+        bool actions_asked;          /* for some of these; else they are what there is to do */
+        bool lacks_parent;           /* no snapshot can lie beside the destination: what was asked for is not done */
+        char *source;                /* plain and absolute */
+        struct location destination; /* a local one is plain and absolute */
         bool destination_from_environment; /* $RSYNC_MODULE_PATH */
         enum options_daemon daemon;
         char *mount;               /* plain and absolute, or NULL */
@@ -50,7 +50,7 @@ struct options {
         struct settings_told told;
         enum settings_ionice ionice;
         bool no_sudo, dry_run, multi_fs, force, disable_notifications;
-        bool force_now; /* on the command line: conditions do not count */
+        bool force_now;                  /* on the command line: conditions do not count */
         bool only_on_ac, not_on_metered; /* conditions, see system/conditions.h */
         unsigned min_battery_percent;    /* 0: none */
         char **excludes;                 /* in the order given */

@@ -41,8 +41,8 @@ struct schemefile {
 
 /*
  * Look for the section that governs @parent, a plain absolute path or HOST:PATH. What does not exist is skipped; a file
- * or directory that cannot be read, and an unknown key or a bad value in a matching section or [DEFAULT], is a usage error that
- * names file, line and key. Other sections are not checked. Without a match *ret holds the default scheme.
+ * or directory that cannot be read, and an unknown key or a bad value in a matching section or [DEFAULT], is a usage
+ * error that names file, line and key. Other sections are not checked. Without a match *ret holds the default scheme.
  *
  * Return: 0, and *ret is to be released with schemefile_deinit(); or a negative errno.
  */
