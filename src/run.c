@@ -132,17 +132,19 @@ static bool snapshots(const struct run *run)
 static int with_room(struct run *run, step_function *step, struct err *err)
 {
         size_t before = outcome_count(run->outcome, OUTCOME_REMOVED);
-        int r = step(run, err);
+        int r = step(run, err), full = r;
+        char why[ERR_TEXT_MAX];
 
         if (!err_is_full(r) || !rotates(run) || run->options->dry_run)
                 return r;
-        log_warning("%s: removing first what the rotation scheme does not preserve", err->text);
+        snprintf(why, sizeof(why), "%s", err->text);
+        log_warning("%s: removing first what the rotation scheme does not preserve", why);
         err_drop(err, "tried again after making room");
         r = do_rotate(run, err);
         if (r < 0)
                 return r;
         if (outcome_count(run->outcome, OUTCOME_REMOVED) == before)
-                return err_runf(err, -ENOSPC, "the destination is full, and the scheme would remove no snapshot");
+                return err_runf(err, full, "%s, and the scheme would remove no snapshot", why);
         return step(run, err);
 }
 
