@@ -54,6 +54,7 @@ struct search {
         ini_visitor visitor;
         unsigned file;         /* a number for the file being read, from 1 */
         unsigned set_in[KEYS]; /* the last file that gave this key, 0 for none */
+        char *refusals[KEYS];  /* by keys that are for another program */
 };
 
 /* HOST:PATH, where a slash at the end makes no difference. */
@@ -137,10 +138,12 @@ static int take_patterns(struct buf *list, const char *value, struct err *err)
         return 0;
 }
 
-/* The first one is told; an empty value is none, as in rotate-backups. */
+/* An empty value is none, as in rotate-backups. */
 static int take_refusal(char **ret, const struct ini_item *item, const char *why, struct err *err)
 {
-        if (*ret || !*item->value)
+        free(*ret);
+        *ret = NULL;
+        if (!*item->value)
                 return 0;
         if (asprintf(ret, "%s:%u: %s is set: %s", item->file, item->line, item->key, why) < 0) {
                 *ret = NULL;
@@ -149,8 +152,10 @@ static int take_refusal(char **ret, const struct ini_item *item, const char *why
         return 0;
 }
 
-static int take_value(struct schemefile *found, unsigned key, const struct ini_item *item, struct err *err)
+static int take_value(struct search *search, unsigned key, const struct ini_item *item, struct err *err)
 {
+        struct schemefile *found = search->found;
+        char **refusal = &search->refusals[key];
         bool yes;
         int r;
 
@@ -169,9 +174,9 @@ static int take_value(struct schemefile *found, unsigned key, const struct ini_i
         case KEY_IONICE:
                 return take_ionice(&found->ionice, item, err);
         case KEY_REMOVAL_COMMAND:
-                return take_refusal(&found->refusal, item, "these backups are removed by a command of their own", err);
+                return take_refusal(refusal, item, "these backups are removed by a command of their own", err);
         case KEY_TIMESTAMP_PATTERN:
-                return take_refusal(&found->refusal, item, "these backups have names of another form", err);
+                return take_refusal(refusal, item, "these backups have names of another form", err);
         case KEY_USE_SUDO:
         case KEY_SSH_USER:
                 return 0; /* how rotate-backups gets at a directory; we are there already */
@@ -201,7 +206,7 @@ static int take_item(struct search *search, const struct ini_item *item, struct 
         struct buf *list = find_list(search->found, key);
 
         if (key == KEYS) {
-                ini_error(err, item, "unknown key in the section for this destination");
+                ini_error(err, item, "unknown key in a section that holds for this destination");
                 return err_hint(err, "known are minutely, hourly, daily, weekly, monthly, yearly, strict, "
                                      "prefer-recent, include-list, exclude-list, ionice");
         }
@@ -212,7 +217,7 @@ static int take_item(struct search *search, const struct ini_item *item, struct 
         if (search->set_in[key] != search->file && list)
                 buf_truncate(list, 0);
         search->set_in[key] = search->file;
-        return take_value(search->found, key, item, err);
+        return take_value(search, key, item, err);
 }
 
 static int take_match(void *context, const struct ini_item *item, struct err *err)
@@ -326,6 +331,16 @@ static int read_all(struct search *search, ini_visitor visitor, const struct sch
         return r;
 }
 
+/* One is enough to be told. */
+static void hand_over_refusal(struct search *search)
+{
+        for (unsigned key = 0; key < KEYS; key++) {
+                if (!search->found->refusal)
+                        search->found->refusal = TAKE(search->refusals[key]);
+                free(search->refusals[key]);
+        }
+}
+
 int schemefile_load(struct schemefile *ret, const char *parent, const struct schemefile_places *places, struct err *err)
 {
         struct schemefile found = { .section = NULL };
@@ -336,6 +351,7 @@ int schemefile_load(struct schemefile *ret, const char *parent, const struct sch
                 r = read_all(&search, take_default, places, err);
         if (r == 0 && found.section)
                 r = read_all(&search, take_own, places, err);
+        hand_over_refusal(&search);
         if (r < 0) {
                 schemefile_deinit(&found);
                 return r;

@@ -285,6 +285,21 @@ START_TEST(what_we_cannot_do_means_no_rotation)
 }
 END_TEST
 
+START_TEST(a_section_takes_back_what_we_cannot_do)
+{
+        put("/etc/rotate-backups.ini", "[DEFAULT]\nremoval-command = rmdir\n[/backups/laptop]\nremoval-command =\n"
+                                       "[/backups/server]\nremoval-command = rm\n"
+                                       "[/srv]\nremoval-command =\ntimestamp-pattern = x\n");
+        _cleanup_(schemefile_deinit) struct schemefile laptop = loaded("/backups/laptop");
+        _cleanup_(schemefile_deinit) struct schemefile server = loaded("/backups/server");
+        _cleanup_(schemefile_deinit) struct schemefile srv = loaded("/srv");
+
+        ck_assert_ptr_null(laptop.refusal);
+        ck_assert_ptr_nonnull(strstr(server.refusal, "rotate-backups.ini:6: removal-command is set: "));
+        ck_assert_ptr_nonnull(strstr(srv.refusal, "rotate-backups.ini:9: timestamp-pattern is set: "));
+}
+END_TEST
+
 START_TEST(mistakes_in_the_matching_section_are_named)
 {
         assert_refused("[/backups/laptop]\nhourley = 1\n", "2: hourley: unknown key");
@@ -371,6 +386,7 @@ int main(void)
         tcase_add_test(cases, what_all_sections_share_is_in_the_one_called_default);
         tcase_add_test(cases, a_section_of_which_all_is_commented_out_matches);
         tcase_add_test(cases, what_we_cannot_do_means_no_rotation);
+        tcase_add_test(cases, a_section_takes_back_what_we_cannot_do);
         tcase_add_test(cases, mistakes_in_the_matching_section_are_named);
         tcase_add_test(cases, other_sections_are_not_checked);
         tcase_add_test(cases, what_cannot_be_read_is_an_error);
