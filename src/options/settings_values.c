@@ -351,7 +351,7 @@ static int check_pattern_of_file(const char *value, struct err *err)
         }
         if (has_hard_space(pattern)) {
                 refuse_value(err, value, "has a no-break space at an end, which would be a part of the pattern");
-                return err_hint(err, "one that is meant is written [\xc2\xa0]");
+                return err_hint(err, "one that is meant is written ?? (two bytes)");
         }
         if (is_quoted(pattern)) {
                 refuse_value(err, value, "stands in quotes, which would be a part of the pattern");
