@@ -144,7 +144,7 @@ static int with_room(struct run *run, step_function *step, struct err *err)
         if (r < 0)
                 return r;
         if (outcome_count(run->outcome, OUTCOME_REMOVED) == before)
-                return err_runf(err, full, "%s, and the scheme would remove no snapshot", why);
+                return err_runf(err, full, "%s, and rotation has removed no snapshot", why);
         return step(run, err);
 }
 

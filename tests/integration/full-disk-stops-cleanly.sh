@@ -131,5 +131,5 @@ head -c 3M /dev/urandom >"$source/5/large"
 expect_status 0 run_backup -r --yearly=always "$source" "$parent/latest"
 fill 600
 stops --yearly=always
-grep -q "^error: ${far}cannot .*: No space left on device, and the scheme would remove no snapshot" "$tmp/err" ||
+grep -q "^error: ${far}cannot .*: No space left on device, and rotation has removed no snapshot" "$tmp/err" ||
         fail "it does not tell what is full, and where: $(cat "$tmp/err")"

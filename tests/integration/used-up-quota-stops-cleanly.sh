@@ -78,7 +78,7 @@ change
 leave 1500
 before=$(snapshots "$parent")
 expect_status 1 run_backup --yearly=always --minutely=always --relaxed "$source" "$parent/latest"
-grep -q '^error: cannot .*: Disk quota exceeded, and the scheme would remove no snapshot' "$tmp/err" ||
+grep -q '^error: cannot .*: Disk quota exceeded, and rotation has removed no snapshot' "$tmp/err" ||
         fail "it is not told that there is nothing to gain: $(cat "$tmp/err")"
 [ "$(snapshots "$parent")" = "$before" ] || fail "a snapshot is gone that the scheme preserves"
 frozen "$parent" --gone-ok
