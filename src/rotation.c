@@ -117,6 +117,10 @@ static int carry_out(struct destination *d, const struct scheme_item *item, stru
         if (item->reasons & 1U << SCHEME_FUTURE)
                 log_warning("snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
                             item->name);
+        if (item->doubted)
+                log_warning("snapshot '%s' is more than a year younger than the one before it: is the clock right? the "
+                            "next rotation measures by it, and may remove what is older",
+                            item->name);
         if (item->reasons != 0) {
                 report_change_for(report, REPORT_VERB_KEPT, item->name, strchr(verdict, ' ') + 1);
         } else {

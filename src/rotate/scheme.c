@@ -127,13 +127,14 @@ static void mark_frequency(const struct scheme *scheme, enum scheme_frequency fr
  * more than a year after the one before says that the machine rested for so long, or that its clock is wrong now; the
  * next run knows which.
  */
-static int64_t find_reference(struct scheme_item *items, size_t end)
+static int64_t find_reference(const struct scheme *scheme, struct scheme_item *items, size_t end)
 {
-        const struct scheme_item *newest = &items[end], *before = take_newest(items, &end);
+        struct scheme_item *newest = &items[end];
+        const struct scheme_item *before = take_newest(items, &end);
 
-        if (newest->own && before && before->time < calendar_before(newest->time, CALENDAR_YEAR, 1))
-                return before->time;
-        return newest->time;
+        newest->doubted = newest->own && !scheme->relaxed && before &&
+                          before->time < calendar_before(newest->time, CALENDAR_YEAR, 1);
+        return newest->doubted ? before->time : newest->time;
 }
 
 static void mark_newest_complete(struct scheme_item *items, size_t count)
@@ -158,16 +159,18 @@ void scheme_mark(const struct scheme *scheme, int64_t now, struct scheme_item *i
         if (count == 0)
                 return;
         qsort(items, count, sizeof(*items), compare_items);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
                 items[i].reasons = (unsigned)items[i].own << SCHEME_OWN |
                                    (unsigned)(items[i].time > now) << SCHEME_FUTURE |
                                    (unsigned)items[i].ignored << SCHEME_IGNORED;
+                items[i].doubted = false;
+        }
         newest = take_newest(items, &end);
         if (!newest)
                 return;
         newest->reasons |= 1U << SCHEME_NEWEST;
         mark_newest_complete(items, count);
-        reference = find_reference(items, end);
+        reference = find_reference(scheme, items, end);
         for (size_t f = 0; f < SCHEME_FREQUENCIES; f++)
                 mark_frequency(scheme, (enum scheme_frequency)f, items, count, reference);
 }

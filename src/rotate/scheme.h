@@ -46,6 +46,7 @@ struct scheme_item {
         bool own;         /* this run made it */
         bool ignored;     /* see schemefile_selects() */
         unsigned reasons; /* set by scheme_mark(): bits 1 << reason; 0: to be removed */
+        bool doubted;     /* set by scheme_mark(): the newest, but the windows reach back from the one before */
 };
 
 /* "minutely" ... "yearly": the names of options and keys. */

@@ -70,6 +70,7 @@ for day in $(seq 2 20); do
         mkdir "$parent/2026-04-$(printf %02d "$day") 12:00:00"
 done
 expect_status 0 at '2044-01-01 00:00:00' --daily=30 "$source" "$parent/latest"
+grep -q "^warning: snapshot '2044.* more than a year younger" "$tmp/err" || fail "it is not told: $(cat "$tmp/err")"
 [ "$(snapshots "$parent" | grep -c '^2044-01-01 00:0')" = 1 ] || fail "there is no snapshot of 2044"
 [ "$(snapshots "$parent" | grep -c '^2026-04')" = 19 ] || fail "history is purged: $(snapshots "$parent")"
 rm -rf "$tmp/frozen.store"

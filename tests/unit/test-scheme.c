@@ -204,6 +204,28 @@ START_TEST(the_snapshot_of_this_run_is_preserved)
 }
 END_TEST
 
+START_TEST(one_that_this_run_made_after_more_than_a_year_is_doubted)
+{
+        const struct scheme strict = { .count = { [SCHEME_DAILY] = 2 } };
+        const struct scheme relaxed = { .count = { [SCHEME_DAILY] = 2 }, .relaxed = true };
+        struct set year = SET("2028-02-29", "2027-02-28"), more = SET("2028-02-29", "2027-02-27 23:59:59");
+
+        year.items[0].own = more.items[0].own = true;
+        mark(&year, strict);
+        assert_verdict(&year, "2027-02-28", "removed");
+        ck_assert(!find(&year, "2028-02-29")->doubted);
+        mark(&more, strict);
+        assert_verdict(&more, "2027-02-27 23:59:59", "preserved: daily");
+        ck_assert(find(&more, "2028-02-29")->doubted);
+        mark(&more, relaxed);
+        ck_assert(!find(&more, "2028-02-29")->doubted);
+        find(&more, "2028-02-29")->own = false;
+        mark(&more, strict);
+        assert_verdict(&more, "2027-02-27 23:59:59", "removed");
+        ck_assert(!find(&more, "2028-02-29")->doubted);
+}
+END_TEST
+
 START_TEST(ignored_ones_are_preserved_and_take_no_part)
 {
         struct set set = SET("2026-11-21 18:00", "2026-11-21 17:00", "2026-11-21 16:00", "2026-11-21 15:00");
@@ -307,6 +329,7 @@ int main(void)
         tcase_add_test(cases, future_ones_are_preserved_and_push_nothing_out);
         tcase_add_test(cases, now_itself_is_not_the_future);
         tcase_add_test(cases, the_snapshot_of_this_run_is_preserved);
+        tcase_add_test(cases, one_that_this_run_made_after_more_than_a_year_is_doubted);
         tcase_add_test(cases, ignored_ones_are_preserved_and_take_no_part);
         tcase_add_test(cases, two_names_of_one_moment_are_told_apart_by_name);
         tcase_add_test(cases, no_and_one_snapshot_are_fine);
