@@ -81,6 +81,8 @@ static int add_section(struct command_line *c, struct config *config, const stru
                         return r;
                 assert(section);
         }
+        if (!section->has_options)
+                return err_usage(err, "section [%s] of %s has no options in it", section->name, config->file);
         *ret_section = strdup(section->name);
         if (!*ret_section)
                 return err_oom(err);
