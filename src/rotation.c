@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { REMAINS = 1, SHOWN_MAX = 128 };
+enum { SHOWN_MAX = 128 };
 
 static int load(struct schemefile *ret, const struct destination *d, const struct options *o, struct err *err)
 {
@@ -73,33 +73,43 @@ static int mark(const struct schemefile *file, const struct destination_snapshot
         return 0;
 }
 
-static void tell_removed(const char *name)
+static void tell_removed(enum log_level level, const char *name, const char *after)
 {
         char field[SHOWN_MAX + 16], shown[SHOWN_MAX];
         const char *const more[] = { field, NULL };
 
         path_show(NULL, name, shown, sizeof(shown));
         snprintf(field, sizeof(field), "RSB_SNAPSHOT=%s", shown);
-        log_event(LOG_LEVEL_INFO, &(struct log_fields){ .event = LOG_EVENT_SNAPSHOT_REMOVED, .more = more },
-                  "removed snapshot '%s'", shown);
+        log_event(level, &(struct log_fields){ .event = LOG_EVENT_SNAPSHOT_REMOVED, .more = more },
+                  "removed snapshot '%s'%s", shown, after);
 }
 
-static int remove_one(struct destination *d, const struct options *o, struct report *report, const char *name,
-                      struct err *err)
+static void list_removed(const struct options *o, struct report *report, const char *name, bool is_whole)
 {
+        report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
+        if (!is_whole)
+                tell_removed(LOG_LEVEL_WARNING, name, ", but not all of it: a later run removes the rest");
+        /* The list says it too, but not to machines. */
+        else if (!report_lists_changes(report) || (log_is_structured() && !o->dry_run))
+                tell_removed(LOG_LEVEL_INFO, name, "");
+}
+
+/* Return 0 or a negative errno with @err filled; *@fate is known in any case. */
+static int remove_one(struct destination *d, const struct options *o, struct report *report, const char *name,
+                      enum outcome_fate *fate, struct err *err)
+{
+        uint64_t gone = report_get(report, REPORT_SNAPSHOTS_GONE);
         int r = stop_check(err);
 
         if (r == 0 && !o->dry_run)
                 r = d->ops->remove(d, name, err);
-        if (r == 0)
-                report_change_for(report, REPORT_VERB_REMOVED, name, NULL);
-        /* The list says it too, but not to machines. */
-        if (r == 0 && (!report_lists_changes(report) || (log_is_structured() && !o->dry_run)))
-                tell_removed(name);
+        *fate = r == 0 || report_get(report, REPORT_SNAPSHOTS_GONE) > gone ? OUTCOME_REMOVED : OUTCOME_REMAINS;
+        if (*fate == OUTCOME_REMOVED)
+                list_removed(o, report, name, r == 0);
         /* One that cannot go, for want of a right to or because it is in use, does not keep the others. */
         if (r < 0 && err->kind == ERR_ITEM) {
                 report_remains(report, err);
-                return REMAINS;
+                return 0;
         }
         return r;
 }
@@ -124,12 +134,14 @@ static int carry_out(struct destination *d, const struct scheme_item *item, stru
         if (item->reasons != 0) {
                 report_change_for(report, REPORT_VERB_KEPT, item->name, strchr(verdict, ' ') + 1);
         } else {
-                r = remove_one(d, outcome->options, report, item->name, err);
-                fate = r == 0 ? OUTCOME_REMOVED : OUTCOME_REMAINS;
+                r = remove_one(d, outcome->options, report, item->name, &fate, err);
         }
-        if (r < 0)
+        /* What ended the run may have left it its name, or come before. */
+        if (r < 0 && fate == OUTCOME_REMAINS)
                 return r;
-        return outcome_judge(outcome, item->name, item->reasons, fate) < 0 ? err_oom(err) : 0;
+        if (outcome_judge(outcome, item->name, item->reasons, fate) < 0 && r == 0)
+                return err_oom(err);
+        return r;
 }
 
 static enum settings_ionice file_says(const struct schemefile *file)

@@ -25,6 +25,7 @@ enum report_count {
         REPORT_SENT_BYTES,     /* over the connection to where the backup goes; */
         REPORT_RECEIVED_BYTES, /* from there */
         REPORT_SURVEYED,       /* entries of snapshots that were looked at, to tell what they take */
+        REPORT_SNAPSHOTS_GONE, /* that are none any more, though not all of them may be gone yet */
         REPORT_COUNTS
 };
 

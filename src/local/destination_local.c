@@ -282,6 +282,7 @@ static int local_remove(struct destination *d, const char *name, struct err *err
                 l->state_changed = true;
         if (r == -ENOENT) /* somebody was faster */
                 return 0;
+        report_add(l->d.config->report, REPORT_SNAPSHOTS_GONE, 1);
         l->room_comes = l->room_comes || is_subvolume;
         return by_hand ? local_discard(l, trash, name, err) : 0;
 }

@@ -379,7 +379,10 @@ static int remove_found(struct server *s, struct server_found *f, struct err *er
                 r = drop_marks(s, f, SERVER_MARK_DONE, err);
         if (r == 0 && is_full)
                 r = set_mark(s, f, SERVER_MARK_BEGUN, err);
-        return r == 0 ? remove_tree(s, f, err) : r;
+        if (r < 0)
+                return r;
+        report_add(s->d.config->report, REPORT_SNAPSHOTS_GONE, 1);
+        return remove_tree(s, f, err);
 }
 
 int server_remove(struct destination *d, const char *name, struct err *err)

@@ -107,6 +107,18 @@ connections back_up
 connections run_backup -r --yearly=1 --prefer-recent "$source" "$url/latest"
 [ "$connected" = 6 ] || fail "$connected connections to remove one snapshot"
 
+# One whose removal does not come to its end is no snapshot any more: that is told, and a later run removes the rest.
+mkdir -p "$dir/2001-01-01 00:00:00/busy"
+touch "$marks/2001-01-01 00:00:00"
+mkdir "$tmp/empty"
+mount --bind "$tmp/empty" "$dir/2001-01-01 00:00:00/busy"
+expect_status 1 run_backup -r --yearly=1 --prefer-recent --report="$tmp/r.json" "$source" "$url/latest"
+says "warning: removed snapshot '2001-01-01 00:00:00', but not all of it: a later run removes the rest"
+grep -q '"fate": "removed"' "$tmp/r.json" || fail "the report does not tell: $(cat "$tmp/r.json")"
+umount "$dir/2001-01-01 00:00:00/busy"
+expect_status 0 back_up
+[ ! -e "$dir/2001-01-01 00:00:00" ] || fail "the rest of it is left"
+
 # Nothing can be read in full: the snapshot says so.
 expect_status 0 back_up
 chmod 0 "$source/changed"

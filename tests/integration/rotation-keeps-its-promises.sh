@@ -1,9 +1,12 @@
 #!/bin/bash
 # Which scheme is used (command line, --config, rotate-backups.ini, the default), that lists and unsupported keys of those
-# files hold, names of older tools, what is never touched, the reasons that are shown, and two runs in one second.
+# files hold, names of older tools, what is never touched, the reasons that are shown, a removal that is cut off, and two
+# runs in one second.
 . "$(dirname "$0")/lib.sh"
+. "$here/faults.sh"
 need_root "$@"
 need_program
+need_tracing
 in_memory 100m
 
 mkdir -p source
@@ -102,6 +105,31 @@ gone=$(comm -23 <(echo "$before") <(find . -mindepth 1 -maxdepth 1 | sort) | tr 
 [ "$gone" = './2001-01-02 10:11 ./2001-01-03_10-11-12 ./20010104 ' ] ||
         fail "not what it should be was removed: $gone"
 cd "$tmp" || exit
+
+# A removal that is cut off has taken the snapshot its name: that is told, and a later run removes the rest.
+for fault in EIO TERM; do
+        history
+        first="$(snapshots "$parent" | head -n 1)"
+        touch "$parent/$first"/{1..99}
+        cut_off=("$parent/.rsync-system-backup.trash-1" unlinkat)
+        options=(-r --daily=38 --report="$tmp/r.json" "$parent/latest")
+        if [ $fault = EIO ]; then
+                expect_status 1 with_fault "${cut_off[@]}" error=EIO:when=1 "${options[@]}"
+        else
+                stop_at "${cut_off[@]}" 1+ "${options[@]}"
+                kill -TERM "$stopped_run"
+                go_on 143
+        fi
+        [ -e "$parent/.rsync-system-backup.trash-1" ] || fail "$fault: all of it is gone"
+        grep -q "^warning: removed snapshot '$first', but not all of it: a later run removes the rest$" err ||
+                fail "$fault: it is not told: $(cat err)"
+        sed -n '/"rotation":/,$p' r.json >rotation
+        { grep -q "\"snapshot\": \"$first\"" rotation && grep -q '"fate": "removed"' rotation; } ||
+                fail "$fault: the report says $(cat rotation)"
+        expect_status 0 run_backup -r --daily=38 "$parent/latest"
+        [ ! -e "$parent/.rsync-system-backup.trash-1" ] || fail "the rest of it is still there"
+        ! grep -q "'$first'" err || fail "it is removed once more: $(cat err)"
+done
 
 # Two runs in one second, and the clock of a run: both snapshots exist.
 rm -rf "$parent"
