@@ -94,6 +94,16 @@ static void list_removed(const struct options *o, struct report *report, const c
                 tell_removed(LOG_LEVEL_INFO, name, "");
 }
 
+/* How far it came nobody knows. */
+static void blame_connection(const char *name, struct err *err)
+{
+        char context[SHOWN_MAX + 64], shown[SHOWN_MAX];
+
+        path_show(NULL, name, shown, sizeof(shown));
+        snprintf(context, sizeof(context), "while the snapshot '%s' was to be removed", shown);
+        err_context(err, context);
+}
+
 /* Return 0 or a negative errno with @err filled; *@fate is known in any case. */
 static int remove_one(struct destination *d, const struct options *o, struct report *report, const char *name,
                       enum outcome_fate *fate, struct err *err)
@@ -106,6 +116,8 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
         *fate = r == 0 || report_get(report, REPORT_SNAPSHOTS_GONE) > gone ? OUTCOME_REMOVED : OUTCOME_REMAINS;
         if (*fate == OUTCOME_REMOVED)
                 list_removed(o, report, name, r == 0);
+        else if (r == -ECONNRESET || r == -ETIMEDOUT)
+                blame_connection(name, err);
         /* One that cannot go, for want of a right to or because it is in use, does not keep the others. */
         if (r < 0 && err->kind == ERR_ITEM) {
                 report_remains(report, err);

@@ -131,6 +131,16 @@ for fault in EIO TERM; do
         ! grep -q "'$first'" err || fail "it is removed once more: $(cat err)"
 done
 
+# Where the connection breaks meanwhile it is told at which snapshot.
+if [ -n "$far" ]; then
+        history
+        first="$(snapshots "$parent" | head -n 1)"
+        touch "$parent/$first/file"
+        expect_status 1 with_fault "${cut_off[@]}" signal=KILL:when=1 -r --daily=38 "$parent/latest"
+        grep -q "^\(warning: removed\|error: while the\) snapshot '$first'" err || fail "it is not told: $(cat err)"
+        settle
+fi
+
 # Two runs in one second, and the clock of a run: both snapshots exist.
 rm -rf "$parent"
 expect_status 0 run_backup -b source "$parent/latest"
