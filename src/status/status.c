@@ -117,7 +117,7 @@ static void describe_snapshots(const struct status *s)
         }
         printf("%-15s%zu\n", "snapshots:", list->count);
         for (size_t i = 0; i < list->count && s->options->verbosity > 0; i++)
-                printf("%-15s%s (%s)%s\n", "", list->items[i].name, format_age(list->now - list->items[i].time, age),
+                printf("%-15s%s (%s)%s\n", "", list->items[i].name, format_age(status_age_s(s, &list->items[i]), age),
                        list->items[i].complete ? "" : ", incomplete");
 }
 

@@ -43,6 +43,9 @@ int status_failure(const struct options *o);
 /* List the snapshots of a local destination, if its disk is there. */
 void status_look(struct status *s, struct report *report);
 
+/* How old a local one of them is, in seconds; negative when it is dated in the future. Asks the time zone. */
+int64_t status_age_s(const struct status *s, const struct destination_snapshot *snapshot);
+
 /*
  * Judge by what is remembered: is the last complete backup at most @max_age_s old (0: any age)? An incomplete one is a
  * warning. Pure. @text is filled.

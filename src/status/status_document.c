@@ -54,7 +54,7 @@ static void put_snapshots(struct document *d, const struct status *s)
         for (size_t i = 0; i < s->snapshots.count; i++) {
                 document_begin_object(d, NULL);
                 document_text(d, "name", s->snapshots.items[i].name);
-                document_number(d, "age_seconds", s->snapshots.now - s->snapshots.items[i].time);
+                document_number(d, "age_seconds", status_age_s(s, &s->snapshots.items[i]));
                 document_flag(d, "complete", s->snapshots.items[i].complete);
                 document_end(d);
         }

@@ -68,6 +68,11 @@ static bool is_newer(const struct destination_snapshot *a, const struct destinat
         return a->time > b->time;
 }
 
+int64_t status_age_s(const struct status *s, const struct destination_snapshot *snapshot)
+{
+        return s->now - calendar_moment(snapshot->time);
+}
+
 /*
  * Where other machines send their backups nothing is remembered of runs: then the newest complete snapshot tells of the
  * one that made it.

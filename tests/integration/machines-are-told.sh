@@ -123,6 +123,8 @@ for name in '2025-01-15 12:00:00' '2025-07-15 12:00:00'; do
         mkdir -p "there/latest" "there/$name"
         TZ=CET-1CEST,M3.5.0,M10.5.0/3 STATE_DIRECTORY=$tmp/elsewhere "$RSB" --status there/latest >out
         grep -q "^last backup: *$name (" out || fail "the time is not that of the name: $(cat out)"
+        TZ=CET-1CEST,M3.5.0,M10.5.0/3 STATE_DIRECTORY=$tmp/elsewhere "$RSB" --status --report=- there/latest >out
+        [ "$(grep -o '"age_seconds": [0-9]*' out | sort -u | grep -c .)" = 1 ] || fail "one snapshot has two ages: $(cat out)"
         rm -r there
 done
 expect_status 3 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/lastest
