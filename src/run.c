@@ -161,46 +161,58 @@ static int prepare_destination(struct run *run, struct err *err)
         return r == 0 ? run->destination->ops->prepare(run->destination, err) : r;
 }
 
-/* Which of the two it is has been told where the disk would be, be it on another machine. */
-static void keep_absence(struct run *run)
-{
-        char shown[OUTCOME_WHY_SIZE / 2];
-
-        path_show(NULL, run->options->crypto, shown, sizeof(shown));
-        snprintf(run->outcome->skipped, sizeof(run->outcome->skipped),
-                 "the disk of '%s', or the one with its key, is not plugged in", shown);
-}
-
-static int do_steps(struct run *run, struct err *err)
+/* What can be said before anything is looked at. */
+static int check(struct run *run, struct err *err)
 {
         const struct options *o = run->options;
-        int r;
 
         if (o->daemon == OPTIONS_DAEMON_FAILED)
                 return err_runf(err, -EIO,
                                 "the transfer to this rsync daemon failed (RSYNC_EXIT_STATUS %s): nothing is done",
                                 getenv("RSYNC_EXIT_STATUS"));
-        r = o->rotate || o->task == OPTIONS_LIST ? rotation_check(run->destination, o, err) : 0;
-        if (r == 0)
-                r = timed(run, OUTCOME_PREPARE, prepare_destination, err);
-        run->outcome->is_skipped = r == DESTINATION_ABSENT;
-        if (run->outcome->is_skipped) {
-                keep_absence(run);
-                return 0;
-        }
-        if (o->task == OPTIONS_LIST)
-                return r == 0 ? list_run(run->destination, o, err) : r;
-        if (r == 0) {
-                publish_start(run->outcome);
-                surroundings_start(run->surroundings);
-        }
-        if (r == 0 && o->rotate && run->destination->keeps_all)
+        return o->rotate || o->task == OPTIONS_LIST ? rotation_check(run->destination, o, err) : 0;
+}
+
+/* Which of the two it is has been told where the disk would be, be it on another machine. */
+static int skip(struct run *run)
+{
+        char shown[OUTCOME_WHY_SIZE / 2];
+
+        run->outcome->is_skipped = true;
+        path_show(NULL, run->options->crypto, shown, sizeof(shown));
+        snprintf(run->outcome->skipped, sizeof(run->outcome->skipped),
+                 "the disk of '%s', or the one with its key, is not plugged in", shown);
+        return 0;
+}
+
+/* From here on something may be changed. */
+static void begin(struct run *run)
+{
+        const struct options *o = run->options;
+
+        publish_start(run->outcome);
+        surroundings_start(run->surroundings);
+        if (o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
-        if (r == 0 && o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
+        if (o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
                 log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
                 report_mark_partial(run->report);
         }
-        if (r == 0 && o->backup)
+}
+
+static int do_steps(struct run *run, struct err *err)
+{
+        int r = check(run, err);
+
+        if (r == 0)
+                r = timed(run, OUTCOME_PREPARE, prepare_destination, err);
+        if (r == DESTINATION_ABSENT)
+                return skip(run);
+        if (r == 0 && run->options->task == OPTIONS_LIST)
+                return list_run(run->destination, run->options, err);
+        if (r == 0)
+                begin(run);
+        if (r == 0 && run->options->backup)
                 r = with_room(run, do_transfer, err);
         if (r == 0)
                 r = stop_check(err);
