@@ -14,6 +14,7 @@ need ssh-keygen sshd
 is_root || skip "needs root, to let users log in"
 [ -n "${RSB_PRIVATE_MOUNTS:-}" ] || fail "what goes over SSH has to call need_root first"
 
+. "$here/sshd.sh"
 over=$(mktemp -d "${TMPDIR:-/tmp}/rsb-over.XXXXXX")
 chmod 711 "$over"
 
@@ -89,13 +90,13 @@ END
         chmod 755 "$1"
 }
 
-# Sets $port. Somebody may have taken the one that was free a moment ago.
+# Sets $port.
 start_over_sshd() {
         local attempt
 
         mkdir -p /run/sshd
         for attempt in $(seq 10); do
-                port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+                port=$(free_port)
                 cat >"$over/sshd.conf" <<END
 Port $port
 ListenAddress 127.0.0.1
@@ -108,9 +109,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 100
 END
-                : >"$over/sshd.log"
-                ! "$(command -v sshd)" -f "$over/sshd.conf" -E "$over/sshd.log" || return 0
-                grep -q 'failed: Address already in use' "$over/sshd.log" || fail "sshd does not start: $(cat "$over/sshd.log")"
+                ! sshd_listens "$over/sshd.conf" "$over/sshd.log" "$over/sshd.pid" || return 0
         done
         fail "sshd finds no free port in $attempt attempts"
 }

@@ -5,6 +5,7 @@
 #     start_sshd NAME [LINE...]      a server with a host key and a port of its own, $port and $pid_file; LINEs go first
 #     probe [OPTIONS] run TARGET COMMAND
 #     start_probe ...                the same in the background
+. "$here/sshd.sh"
 need ssh-keygen ssh-keyscan
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 [ -x "$sshd" ] || skip "needs sshd"
@@ -49,10 +50,6 @@ stop_sshds() {
 }
 trap 'status=$?; stop_sshds; clean_up "$status"' EXIT
 
-free_port() {
-        "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 new_key() {
         ssh-keygen -q -t "${2:-ed25519}" -N "${3:-}" -C '' -f "$1"
 }
@@ -82,8 +79,7 @@ END
         } >"$tmp/$name.conf"
 }
 
-# It goes into the background by itself, when it listens. Somebody may have taken the port that was free a moment ago, be it
-# for one of both addresses.
+# One of the same name that was started before ends.
 start_sshd() {
         local name=$1 attempt
 
@@ -93,16 +89,12 @@ start_sshd() {
         if is_root; then
                 mkdir -p /run/sshd
         fi
+        [ ! -s "$pid_file" ] || end_sshd "$(cat "$pid_file")"
+        sshd_files+=("$pid_file")
         for attempt in $(seq 10); do
                 port=$(free_port)
                 write_sshd_config "$@"
-                if "$sshd" -f "$tmp/$name.conf" -E "$tmp/$name.log" && ! grep -q 'failed: Address already in use' "$tmp/$name.log"; then
-                        sshd_files+=("$pid_file")
-                        return
-                fi
-                grep -q 'failed: Address already in use' "$tmp/$name.log" || fail "sshd does not start: $(cat "$tmp/$name.log")"
-                [ ! -f "$pid_file" ] || kill "$(cat "$pid_file")" 2>/dev/null || true
-                rm -f "$pid_file" "$tmp/$name.log"
+                ! sshd_listens "$tmp/$name.conf" "$tmp/$name.log" "$pid_file" || return 0
         done
         fail "sshd finds no free port in $attempt attempts"
 }
