@@ -83,7 +83,7 @@ def check(parent, memory):
 
 
 def change(source, seed, memory):
-    busy.change(source, seed, 10)
+    busy.change(source, seed, 5)
     dump(listing.listing(source), os.path.join(memory, "expected"))
 
 
