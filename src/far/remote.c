@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { ZSTD_LEVEL = 3, END_PATIENCE_S = 5, PART_PATIENCE_S = 2, SHOWN_MAX = 256 };
+enum { ZSTD_LEVEL = 3, END_PATIENCE_S = 5, PART_PATIENCE_S = 2, SHOWN_MAX = 256, STATUS_USAGE = 2 };
 
 #define PROGRAM "rsync-system-backup"
 
@@ -115,6 +115,15 @@ void remote_greet(struct remote *r)
 
 #define WHAT_IS_NEEDED PROGRAM " must be installed on that machine, where its PATH finds it or --remote-command says"
 
+/* Of this program, with options that do not go together: those of authorized_keys, say. */
+static bool is_wrong_usage(const struct ssh_end *end)
+{
+        const char *newline = strrchr(end->said, '\n');
+
+        return end->kind == SSH_END_STATUS && end->status == STATUS_USAGE &&
+               str_starts(newline ? newline + 1 : end->said, "error: --");
+}
+
 /* It ended without having spoken as an agent does. */
 static int explain_silence(const struct ssh_end *end, struct err *err)
 {
@@ -122,7 +131,7 @@ static int explain_silence(const struct ssh_end *end, struct err *err)
 
         snprintf(text, sizeof(text), "%s%s", end->text, *end->said ? "" : ", and printed nothing");
         err_replace(err, -EPROTO, text);
-        return err_hint(err, WHAT_IS_NEEDED);
+        return is_wrong_usage(end) ? err->code : err_hint(err, WHAT_IS_NEEDED);
 }
 
 /* What came is no hello: it is of the command, or of a login script before it. */

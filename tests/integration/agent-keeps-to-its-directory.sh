@@ -153,6 +153,11 @@ same source "$fence/laptop/$(snapshots "$fence/laptop" | tail -n 1)"
 restrict --append-only
 expect_status 1 far_backup -b source "$fence/laptop/latest"
 says -- '--append-only needs --restrict'
+says_nothing_of 'must be installed'
+restrict --restrict=not/absolute
+expect_status 1 far_backup -b source "$fence/laptop/latest"
+says 'ended with status 2: error: --restrict: '
+says_nothing_of 'must be installed'
 restrict "--restrict=$tmp/nonexistent"
 expect_status 1 far_backup -b source "$tmp/nonexistent/a/latest"
 says 'it must exist on the server'
