@@ -189,14 +189,15 @@ static int skip(struct run *run)
 static void begin(struct run *run)
 {
         const struct options *o = run->options;
+        ERR_LOCAL(lack);
 
         publish_start(run->outcome);
         surroundings_start(run->surroundings);
         if (o->rotate && run->destination->keeps_all)
                 log_info("no snapshot can be removed over this connection: rotation is to be run on the server");
         if (o->daemon == OPTIONS_DAEMON_INCOMPLETE) {
-                log_warning("the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
-                report_mark_partial(run->report);
+                err_runf(&lack, -EIO, "the transfer to this rsync daemon was incomplete (RSYNC_EXIT_STATUS 23)");
+                report_lacking(run->report, &lack);
         }
 }
 

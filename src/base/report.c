@@ -29,6 +29,7 @@ enum {
         VANISHED,
         UNSTEADY,
         PARTIAL, /* more than 0: it is */
+        LACKING,
         NUMBERS
 };
 
@@ -100,7 +101,7 @@ uint64_t report_get(const struct report *r, enum report_count count)
 void report_restart(struct report *r)
 {
         static const unsigned seen[] = {
-                REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED, ITEMS, VANISHED, UNSTEADY, PARTIAL,
+                REPORT_ENTRIES, REPORT_BYTES, REPORT_UNSETTLED, ITEMS, VANISHED, UNSTEADY, PARTIAL, LACKING,
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(seen); i++)
@@ -169,6 +170,18 @@ void report_item(struct report *r, struct err *err)
 uint64_t report_items(const struct report *r)
 {
         return get(r, ITEMS);
+}
+
+void report_lacking(struct report *r, struct err *err)
+{
+        add(r, LACKING, 1);
+        report_mark_partial(r);
+        tell_item(r, err, false);
+}
+
+uint64_t report_lacking_count(const struct report *r)
+{
+        return get(r, LACKING);
 }
 
 void report_remains(struct report *r, struct err *err)
@@ -241,19 +254,33 @@ static const char *lack_text(enum report_lack lack)
         return texts[lack];
 }
 
+static void tell_lack(struct report *r, enum report_lack lack, const struct lack *l)
+{
+        ERR_LOCAL(err);
+
+        err_runf(&err, -ENOTSUP, "%s could not be kept for %" PRIu64 " %s, the first is '%s'", lack_text(lack),
+                 l->count, l->count == 1 ? "entry" : "entries", l->first);
+        if (!l->accepted)
+                report_lacking(r, &err);
+        else if (r->config.is_imagined)
+                err_drop(&err, "what is imagined is not told");
+        else
+                log_err(LOG_LEVEL_INFO, &err);
+}
+
 void report_lacks(struct report *r)
 {
-        pthread_mutex_lock(&r->lock);
-        for (size_t i = 0; i < REPORT_LACKS; i++) {
-                struct lack *l = &r->lacks[i];
+        struct lack lacks[REPORT_LACKS];
 
-                if (l->count > 0 && !r->config.is_imagined)
-                        log_line(l->accepted ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-                                 "%s could not be kept for %" PRIu64 " %s, the first is '%s'", lack_text(i), l->count,
-                                 l->count == 1 ? "entry" : "entries", l->first);
-                l->count = 0;
-        }
+        pthread_mutex_lock(&r->lock);
+        memcpy(lacks, r->lacks, sizeof(lacks));
+        for (size_t i = 0; i < REPORT_LACKS; i++)
+                r->lacks[i].count = 0;
         pthread_mutex_unlock(&r->lock);
+        for (unsigned i = 0; i < REPORT_LACKS; i++) {
+                if (lacks[i].count > 0)
+                        tell_lack(r, (enum report_lack)i, &lacks[i]);
+        }
 }
 
 static int append_reasons(struct buf *line, unsigned why)
@@ -362,6 +389,7 @@ static unsigned place_of(unsigned number)
                 [REPORT_NUMBER_VANISHED - REPORT_NUMBER_ITEMS] = VANISHED,
                 [REPORT_NUMBER_UNSTEADY - REPORT_NUMBER_ITEMS] = UNSTEADY,
                 [REPORT_NUMBER_PARTIAL - REPORT_NUMBER_ITEMS] = PARTIAL,
+                [REPORT_NUMBER_LACKING - REPORT_NUMBER_ITEMS] = LACKING,
         };
 
         assert(report_number_exists(number));

@@ -114,13 +114,20 @@ void report_item(struct report *r, struct err *err);
 uint64_t report_items(const struct report *r);
 
 /*
+ * Something is missing from the backup, or may be, that is told of no single entry: log and keep it, mark the run
+ * partial, empty @err.
+ */
+void report_lacking(struct report *r, struct err *err);
+uint64_t report_lacking_count(const struct report *r);
+
+/*
  * Something that should be gone could not be removed, which takes nothing from the backup: log and count it, empty
  * @err. The exit status tells.
  */
 void report_remains(struct report *r, struct err *err);
 uint64_t report_remains_count(const struct report *r);
 
-/* One of either that another process has counted, and tells: log and keep it, empty @err. */
+/* One of these that another process has counted, and tells: log and keep it, empty @err. */
 void report_hear_item(struct report *r, struct err *err, bool remains);
 
 /* What report_config.keep_items kept. */
@@ -144,7 +151,7 @@ uint64_t report_unsteady_count(const struct report *r);
 
 /* The destination cannot hold this of an entry; @accepted when the user asked for it to be so (--no-sudo). */
 void report_lack(struct report *r, enum report_lack lack, bool accepted, const char *directory, const char *name);
-/* Log one line for each kind of lack met since the last call. */
+/* Tell of each kind of lack met since the last call: it is logged if it was accepted, else see report_lacking(). */
 void report_lacks(struct report *r);
 
 /* A line of the list of changes; @why are report_why bits. @directory may be NULL. */
@@ -161,7 +168,7 @@ void report_failure(struct report *r, struct err *err);
 /* What report_failure() was told first, hint included, in one line; "" when nothing was. Borrowed. */
 const char *report_failure_text(const struct report *r);
 
-/* Another run's transfer that is known to be incomplete counts as this run's own. */
+/* For reasons that are told elsewhere, or later. */
 void report_mark_partial(struct report *r);
 
 /* A temporary of ours is in `latest` and could not be removed: no snapshot is to have it. */
@@ -177,6 +184,7 @@ enum report_number {
         REPORT_NUMBER_VANISHED,
         REPORT_NUMBER_UNSTEADY,
         REPORT_NUMBER_PARTIAL, /* 0 or 1 */
+        REPORT_NUMBER_LACKING,
         REPORT_NUMBERS_END,
 };
 bool report_number_exists(uint64_t number);

@@ -118,7 +118,8 @@ static void put_errors(struct document *d, const struct report *r)
                 document_end(d);
         }
         document_end(d);
-        document_count(d, "errors_left_out", report_items(r) + report_remains_count(r) - count);
+        document_count(d, "errors_left_out",
+                       report_items(r) + report_lacking_count(r) + report_remains_count(r) - count);
 }
 
 static void put_reasons(struct document *d, unsigned reasons)

@@ -233,6 +233,14 @@ static int make_tree(struct server *s, const char *name, struct make_step *m, st
         return server_persist(s, make_once, m, err);
 }
 
+static void tell_partial(const struct server *s, const char *name)
+{
+        ERR_LOCAL(err);
+
+        err_runf(&err, -EIO, "%s: the server could not put all of `latest` into the snapshot '%s'", s->name, name);
+        report_lacking(s->d.config->report, &err);
+}
+
 static int make_found(struct server *s, struct server_found *f, struct err *err)
 {
         struct report *report = s->d.config->report;
@@ -244,8 +252,9 @@ static int make_found(struct server *s, struct server_found *f, struct err *err)
         progress_begin(s->d.config->progress, PROGRESS_SNAPSHOT, report_get(report, REPORT_ENTRIES));
         r = make_tree(s, f->name, &m, err);
         progress_end(s->d.config->progress);
-        if (r == 0 && m.is_partial)
-                report_mark_partial(report);
+        /* What the transfer has lost is told. */
+        if (r == 0 && m.is_partial && !report_is_partial(report))
+                tell_partial(s, f->name);
         f->marks |= SERVER_MARK_IS_THERE;
         if (r == 0)
                 r = set_mark(s, f, report_is_partial(report) ? SERVER_MARK_INCOMPLETE : SERVER_MARK_COMPLETE, err);
@@ -270,8 +279,10 @@ static int make(struct server *s, const char *name, struct err *err)
 
 void server_do_without(const struct server *s, const char *why)
 {
-        log_warning("%s: %s; the transfer alone is done, and no snapshot is taken", s->name, why);
-        report_mark_partial(s->d.config->report);
+        ERR_LOCAL(err);
+
+        err_runf(&err, -ENOTSUP, "%s: %s; the transfer alone is done, and no snapshot is taken", s->name, why);
+        report_lacking(s->d.config->report, &err);
 }
 
 /* What the server does not let us do is no failure of the transfer. */

@@ -30,10 +30,8 @@ static int finish(struct server *s, const struct rsync_push_result *result, stru
 
         if (r == -ECANCELED)
                 return err_move(err, &end);
-        if (r < 0) {
-                log_err(LOG_LEVEL_WARNING, &end);
-                report_mark_partial(report);
-        }
+        if (r < 0)
+                report_lacking(report, &end);
         report_lacks(report);
         tell_end(s, result);
         return 0;

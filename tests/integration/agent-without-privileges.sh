@@ -28,10 +28,14 @@ sed -i "s|^exec |exec setpriv --reuid=$ordinary_user --regid=$ordinary_user --cl
 install -m 755 "$RSB" "$tmp/rsb-launcher"
 install -m 755 "$RSB_PROGRAM" "$tmp/rsb-program"
 sed -i "s|'$RSB'|'$tmp/rsb-launcher'|; s|RSB_PROGRAM='[^']*'|RSB_PROGRAM='$tmp/rsb-program'|" "$agent"
-expect_status 23 far_backup source "$tmp/user/latest"
+expect_status 23 far_backup --report=r.json source "$tmp/user/latest"
 says 'warning: far: the account here has no superuser privileges'
 says 'owner or group could not be kept'
 says 'devices, FIFOs or sockets could not be kept'
+for reason in 'owner or group' 'devices, FIFOs or sockets'; do
+        grep -q "\"message\": \".*$reason could not be kept for" r.json || fail "the report does not tell why: $(cat r.json)"
+done
+grep -q '"errors_left_out": 0' r.json || fail "errors are left out: $(cat r.json)"
 [ "$(cat user/latest/owned)" = 2 ] || fail "a file of somebody else is not there"
 [ "$(stat -c %u user/latest/owned)" = "$ordinary_user" ] || fail "who owns it?"
 [ user/latest/file -ef user/latest/linked ] || fail "hard links are not kept"

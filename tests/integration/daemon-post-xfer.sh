@@ -18,7 +18,7 @@ exec >>$tmp/after.log 2>&1
 echo "-- \$RSYNC_EXIT_STATUS \$RSYNC_MODULE_PATH"
 STATE_DIRECTORY=$tmp/far/state XDG_RUNTIME_DIR=$tmp/far/run HOME=$tmp/far RSB_PROGRAM=$RSB_PROGRAM
 export STATE_DIRECTORY XDG_RUNTIME_DIR HOME RSB_PROGRAM
-$RSB --disable-notifications --snapshot --rotate --relaxed --yearly=1 --prefer-recent
+$RSB --disable-notifications --snapshot --rotate --relaxed --yearly=1 --prefer-recent --report=$tmp/far/r.json
 echo "\$how \$?"
 END2
 chmod 755 "$tmp/after"
@@ -100,6 +100,7 @@ for rsyncd_address in 127.0.0.1 ::1; do
         expect_status 23 as_user "$RSB" --disable-notifications --no-sudo --force --retries=9 source "$at"
         ended 5 23
         [ "$(newest)" != "$last" ] || fail "no snapshot of an incomplete transfer"
+        grep -q '"message": ".*RSYNC_EXIT_STATUS 23' "$tmp/far/r.json" || fail "the report says $(cat "$tmp/far/r.json")"
         grep -qx "incomplete $(newest)" "$parent/.rsync-system-backup/state" ||
                 fail "it does not count as incomplete: $(cat "$parent/.rsync-system-backup/state")"
         [ -d "$parent/$last" ] || fail "the last complete one was removed"

@@ -196,8 +196,9 @@ echo "-- it excludes by itself"
 add_module picky 'exclude = *.secret hidden/'
 mkdir -p picked/hidden
 touch picked/a picked/b.secret picked/hidden/c
-expect_status 23 run_backup picked "$at/picky"
+expect_status 23 run_backup --report=r.json picked "$at/picky"
 says 'daemon refused to receive file "b.secret"'
+grep -q '"message": ".*daemon refused to receive file .*"b.secret.*"' r.json || fail "the report says $(cat r.json)"
 [ -f "$modules/picky/a" ] || fail "what it does not exclude has not arrived"
 [ ! -e "$modules/picky/b.secret" ] || fail "it took what it excludes"
 

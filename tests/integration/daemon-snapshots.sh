@@ -238,8 +238,9 @@ umount "$modules/small"
 
 # The top of a module has nothing beside it.
 add_module top 'munge symlinks = no'
-expect_status 23 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/top/"
+expect_status 23 run_backup --report="$tmp/r.json" -b -s -r "$source" "rsync://$rsyncd_address:$port/top/"
 says 'no snapshot can lie beside the destination'
+grep -q '"message": ".*no snapshot can lie beside the destination' "$tmp/r.json" || fail "the report says $(cat "$tmp/r.json")"
 # A daemon that permits no links.
 add_module narrow 'munge symlinks = no' 'refuse options = link-dest'
 expect_status 23 run_backup -b -s -r "$source" "rsync://$rsyncd_address:$port/narrow/latest"

@@ -200,7 +200,8 @@ expect_status 1 by_rsync source "far:$tmp/c"
 says 'a login script must be silent'
 mkdir c
 rsync_is "$tmp/path/hidden \"\$@\"" 'echo something more >&2' 'exit 7'
-expect_status 23 by_rsync source "far:$tmp/c"
+expect_status 23 by_rsync --report=r.json source "far:$tmp/c"
+grep -q '"message": "far: the command ended with status 7' r.json || fail "the report says $(cat r.json)"
 says 'warning: far: the command ended with status 7: something more, after all was said and done'
 equal source c
 rsync_is "$tmp/path/hidden \"\$@\"" 'kill -KILL $$'

@@ -178,6 +178,7 @@ struct rsync_push {
         struct rsync_index in_index, out_index;
         struct buf item_path; /* of the request under way */
         unsigned io_error, io_error_told;
+        char first_error[RSYNC_SAID_MAX]; /* of an entry, as the server puts it */
         const struct rsync_teller *teller;
         bool is_told; /* all lists have been sent */
         struct rsync_walk walk;

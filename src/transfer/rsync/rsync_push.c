@@ -17,6 +17,7 @@
 #include "transfer/rsync/rsync_hello.h"
 #include "transfer/rsync/rsync_parts.h"
 #include "transfer/rsync/rsync_token.h"
+#include "transfer/rsync/rsync_words.h"
 
 #include <errno.h>
 
@@ -69,10 +70,31 @@ static int hear_skipped(struct rsync_push *p, const char *data, size_t size, str
         return 0;
 }
 
+static void tell_lacking(struct rsync_push *p, const char *what, const char *words)
+{
+        ERR_LOCAL(err);
+
+        err_runf(&err, -EIO, "%s: the server %s%s", p->config->peer, what, words);
+        report_lacking(p->config->report, &err);
+}
+
+/* Of an entry, but only its words say which one; they are logged, and the first ones stand for all. */
+static void hear_error(struct rsync_push *p, const char *data, size_t size)
+{
+        _cleanup_(freep) char *text = *p->first_error ? NULL : str_copy(data, size);
+
+        if (text) {
+                text[strcspn(text, "\n")] = '\0';
+                rsync_words_show(text, p->first_error, sizeof(p->first_error));
+        }
+        p->result->is_partial = true;
+        report_mark_partial(p->config->report);
+}
+
 static void hear_io_error(struct rsync_push *p, unsigned bits)
 {
         if (bits & ~p->io_error & RSYNC_IO_GENERAL)
-                log_warning("%s: the server could not read or write all of it", p->config->peer);
+                tell_lacking(p, "could not read or write all of it", "");
         p->io_error |= bits;
 }
 
@@ -83,8 +105,7 @@ static int hear(void *push, enum rsync_code code, const void *data, size_t size,
 
         switch (code) {
         case RSYNC_CODE_ERROR_XFER:
-                p->result->is_partial = true;
-                report_mark_partial(p->config->report);
+                hear_error(p, data, size);
                 return 0;
         case RSYNC_CODE_INFO:
                 return hear_skipped(p, data, size, err);
@@ -234,6 +255,8 @@ int rsync_push(const struct rsync_push_config *config, struct rsync_push_result 
         p.file.fd = p.file.dir_fd = -1;
         r = push(&p, err);
         rsync_talk_pass(&p.talk);
+        if (r == 0 && *p.first_error)
+                tell_lacking(&p, "could not do all that it was asked for, beginning with: ", p.first_error);
         ret->sent_bytes = p.talk.duplex.sent_bytes;
         ret->received_bytes = p.talk.duplex.received_bytes;
         ret->is_partial = ret->is_partial || p.io_error & RSYNC_IO_GENERAL;
