@@ -97,7 +97,8 @@ static void describe_basis(const struct status *s)
         if (s->history.is_damaged)
                 printf("%-15swhat was remembered of runs is damaged, and is not used\n", "note:");
         if (s->is_concluded)
-                printf("%-15sno run is remembered here: this is by the newest complete snapshot\n", "note:");
+                printf("%-15sno complete backup is remembered here: this is by the newest complete snapshot\n",
+                       "note:");
         if (s->is_nowhere)
                 printf("%-15sthere is no '%s'; the snapshots are what lies beside that name\n",
                        "note:", s->destination);

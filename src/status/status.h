@@ -23,7 +23,7 @@ struct status {
         char *destination;             /* as it is shown */
         struct history history;
         struct destination_snapshots snapshots;
-        bool is_concluded;         /* nothing is remembered: the newest complete snapshot tells */
+        bool is_concluded;         /* no complete one is remembered: the newest complete snapshot tells */
         bool is_nowhere;           /* there are snapshots, but not what they should have been made of */
         bool are_seen;             /* the snapshots are; */
         char unseen[ERR_TEXT_MAX]; /* or why not */

@@ -74,8 +74,8 @@ int64_t status_age_s(const struct status *s, const struct destination_snapshot *
 }
 
 /*
- * Where other machines send their backups nothing is remembered of runs: then the newest complete snapshot tells of the
- * one that made it.
+ * Where other machines send their backups no complete one is remembered here: then the newest complete snapshot tells
+ * of the run that made it. A run of this machine that failed takes nothing from that.
  */
 static void conclude(struct status *s)
 {
@@ -89,11 +89,13 @@ static void conclude(struct status *s)
                 if (item->complete && (!newest || is_newer(item, newest, s->snapshots.now)))
                         newest = item;
         }
-        if (!newest || h->has[HISTORY_LAST] || s->is_nowhere)
+        if (!newest || h->has[HISTORY_COMPLETE] || s->is_nowhere)
                 return;
         run.begun = run.ended = calendar_moment(newest->time);
         snprintf(run.snapshot, sizeof(run.snapshot), "%s", newest->name);
-        h->runs[HISTORY_COMPLETE] = h->runs[HISTORY_STORED] = run;
+        h->runs[HISTORY_COMPLETE] = run;
+        if (!h->has[HISTORY_STORED] || h->runs[HISTORY_STORED].begun < run.begun)
+                h->runs[HISTORY_STORED] = run;
         h->has[HISTORY_COMPLETE] = h->has[HISTORY_STORED] = true;
         s->is_concluded = true;
 }

@@ -118,6 +118,12 @@ grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells 
 mkdir "disk/2999-01-01 00:00:00" # by a clock that was wrong once
 expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/latest
 rmdir "disk/2999-01-01 00:00:00"
+# nor does a run of the server itself that failed outweigh them
+cp -a elsewhere elsewhere.failed
+expect_status 1 env STATE_DIRECTORY="$tmp/elsewhere.failed" "$RSB" --disable-notifications -q -b nowhere disk/latest
+expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere.failed" "$RSB" --status --max-age=1h disk/latest
+grep -q '^last run: .* failed' out || fail "it is not told that it failed: $(cat out)"
+grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells of no backup: $(cat out)"
 # One of them is from the time of the year in which the clock does not go as it does now.
 for name in '2025-01-15 12:00:00' '2025-07-15 12:00:00'; do
         mkdir -p "there/latest" "there/$name"
