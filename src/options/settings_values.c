@@ -292,15 +292,18 @@ int settings_set_min_battery(struct settings *s, unsigned which, const char *val
 
 /*
  * In a file an option that is indented by mistake continues the list above it. As a pattern it would silently leave
- * out nothing, and the option would silently not apply.
+ * out nothing, and the option would silently not apply. One with a slip in it looks like this: "dayly = 7".
  */
 static bool looks_like_option(const char *pattern)
 {
+        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
         size_t length = strcspn(pattern, " \t=:");
         const char *behind = pattern + length + strspn(pattern + length, " \t");
 
         if (*behind != '=' && *behind != ':')
                 return false;
+        if (*behind == '=' && behind > pattern + length && strspn(pattern, letters) == length)
+                return true;
         for (size_t i = 0; i < settings_table_size; i++) {
                 const char *name = settings_table[i].name;
 
@@ -341,10 +344,11 @@ static int check_pattern_of_file(const char *value, struct err *err)
 {
         const char *pattern = str_starts(value, "+ ") || str_starts(value, "- ") ? value + 2 : value;
 
-        if (looks_like_option(value))
-                return refuse_value(err, value,
-                                    "looks like an option, not like a pattern (an indented line continues "
-                                    "the one above)");
+        if (looks_like_option(value)) {
+                refuse_value(err, value,
+                             "looks like an option, not like a pattern (an indented line continues the one above)");
+                return err_hint(err, "in a pattern itself it is written [=] or [:]");
+        }
         if (has_comment(pattern)) {
                 refuse_value(err, value, "has a comment behind it, for which there is no room");
                 return err_hint(err, "in a pattern itself it is written [#] or [;]");

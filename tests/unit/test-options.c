@@ -583,6 +583,7 @@ START_TEST(mistakes_in_a_file_name_file_line_and_key)
                   "an indented line continues" },
                 { "[a]\nexclude = x\n force = yes\n", "f:3: exclude: 'force = yes' looks like an option", "" },
                 { "[a]\nexclude = x\n Daily: 7\n", "f:3: exclude: 'Daily: 7' looks like an option", "" },
+                { "[a]\nexclude = x\n dayly = 7\n", "f:3: exclude: 'dayly = 7' looks like an option", "[=]" },
                 { "[a]\nexclude = x\n *.o ; objects\n", "f:3: exclude: '*.o ; objects' has a comment behind it",
                   "[;]" },
                 { "[a]\nexclude = *.o\t#1\n", "f:2: exclude: '*.o\\t#1' has a comment behind it", "[#]" },
@@ -628,10 +629,10 @@ END_TEST
 
 START_TEST(what_only_resembles_a_mistake_is_a_pattern)
 {
-        static const char text[] =
-                "\xef\xbb\xbf[a] ; the first\r\nexclude = + #*#\r\n\r\n a[ ]; b\r\n \"a\r\n '\r\n f: x\r\n"
-                "[b]\t# the second\r\nforce = on\r\n";
-        static const char *const patterns[] = { "+ #*#", "a[ ]; b", "\"a", "'", "f: x" };
+        static const char text[] = "\xef\xbb\xbf[a] ; the first\r\nexclude = + #*#\r\n\r\n a[ ]; b\r\n \"a\r\n '\r\n "
+                                   "f: x\r\n a [=] b\r\n a=b\r\n"
+                                   "[b]\t# the second\r\nforce = on\r\n";
+        static const char *const patterns[] = { "+ #*#", "a[ ]; b", "\"a", "'", "f: x", "a [=] b", "a=b" };
         _cleanup_(config_deinit) struct config c = { .file = NULL };
         struct err err = { .kind = ERR_NONE };
 
