@@ -126,6 +126,17 @@ static int remove_one(struct destination *d, const struct options *o, struct rep
         return r;
 }
 
+static void warn_of_clock(const struct scheme_item *item)
+{
+        if (item->reasons & 1U << SCHEME_FUTURE)
+                log_warning("snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
+                            item->name);
+        if (item->doubted)
+                log_warning("snapshot '%s' is more than a year younger than the one before it: is the clock right? the "
+                            "next rotation measures by it, and may remove what is older",
+                            item->name);
+}
+
 /* Tell, and do it unless it is preserved. */
 static int carry_out(struct destination *d, const struct scheme_item *item, struct outcome *outcome,
                      struct report *report, struct err *err)
@@ -136,18 +147,11 @@ static int carry_out(struct destination *d, const struct scheme_item *item, stru
 
         scheme_verdict(item->reasons, verdict);
         log_debug("snapshot %s %s", item->name, verdict);
-        if (item->reasons & 1U << SCHEME_FUTURE)
-                log_warning("snapshot '%s' is dated in the future: it is preserved, and nothing is measured by it",
-                            item->name);
-        if (item->doubted)
-                log_warning("snapshot '%s' is more than a year younger than the one before it: is the clock right? the "
-                            "next rotation measures by it, and may remove what is older",
-                            item->name);
-        if (item->reasons != 0) {
+        warn_of_clock(item);
+        if (item->reasons != 0)
                 report_change_for(report, REPORT_VERB_KEPT, item->name, strchr(verdict, ' ') + 1);
-        } else {
+        else
                 r = remove_one(d, outcome->options, report, item->name, &fate, err);
-        }
         /* What ended the run may have left it its name, or come before. */
         if (r < 0 && fate == OUTCOME_REMAINS)
                 return r;

@@ -115,10 +115,12 @@ print(s.getsockname()[1], flush=True)
 c, _ = s.accept()
 c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 c.close()' >"$tmp/runs" &
+peer=$!
 read -r other <"$tmp/runs"
 start_probe run "127.0.0.1:$other" true
 ends_within 0 10 1
 says 'cannot connect to '
+wait "$peer" # which has the pipe open as well
 
 echo "-- a request to stop, at work and while it connects"
 config "IdentityFile $keys/plain"
