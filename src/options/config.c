@@ -112,6 +112,7 @@ static size_t find_used(const struct config *c, struct config_section **ret)
 {
         size_t found = 0;
 
+        assert(c->sections || c->count == 0);
         for (size_t i = 0; i < c->count; i++) {
                 if (c->sections[i].has_options && found++ == 0)
                         *ret = &c->sections[i];

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 err_clear(&err);
                 if (config_find(&c, c.sections[i].name) != &c.sections[i])
                         abort();
-                if (config_choose(&c, &c.sections[i].settings.destination, "x", &section, &err) < 0 && c.count < 2)
+                if (config_choose(&c, &c.sections[i].settings.destination, "/x", &section, &err) < 0 && c.count < 2)
                         abort();
                 if (i > 0 && settings_complete(&c.sections[0].settings, &c.sections[i].settings, &err) < 0)
                         abort();
