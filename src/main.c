@@ -134,8 +134,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-enum { STATUS_USAGE = 2 };
-
 static enum log_level level_for(int verbosity)
 {
         if (verbosity >= 2)
@@ -259,7 +257,7 @@ static int show(enum options_show what)
                 return puts("rsync-system-backup " PROGRAM_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         default:
                 fputs(options_usage_text(), stderr);
-                return STATUS_USAGE;
+                return ERR_USAGE_STATUS;
         }
 }
 
@@ -295,7 +293,7 @@ int main(int argc, char **argv)
         log_init("rsync-system-backup", LOG_LEVEL_INFO);
         journal_begin();
         if (options_parse(&o, argc, argv, &err) < 0) {
-                int status = err.kind == ERR_USAGE ? STATUS_USAGE : EXIT_FAILURE;
+                int status = err.kind == ERR_USAGE ? ERR_USAGE_STATUS : EXIT_FAILURE;
 
                 log_err(LOG_LEVEL_ERROR, &err);
                 return status;

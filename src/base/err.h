@@ -16,10 +16,10 @@ enum err_kind {
         ERR_NONE,
         ERR_ITEM,  /* this entry is lost or incomplete, the run goes on */
         ERR_RUN,   /* going on is pointless or unsafe */
-        ERR_USAGE, /* wrong usage or configuration, nothing was touched: exit status 2 */
+        ERR_USAGE, /* wrong usage or configuration, nothing was touched: exit status ERR_USAGE_STATUS */
 };
 
-enum { ERR_TEXT_MAX = 1024, ERR_HINT_MAX = 320 };
+enum { ERR_TEXT_MAX = 1024, ERR_HINT_MAX = 320, ERR_USAGE_STATUS = 2 };
 
 struct err {
         enum err_kind kind;

@@ -26,18 +26,13 @@ struct reading {
         bool in_value; /* an indented line continues the value above */
 };
 
-static bool is_blank(char c)
-{
-        return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* What libinih skips before a line. */
 static size_t count_blanks(const char *line, size_t length, unsigned number)
 {
         static const char mark[] = "\xef\xbb\xbf";
         size_t skip = number == 1 && str_starts(line, mark) ? strlen(mark) : 0;
 
-        while (skip < length && is_blank(line[skip]))
+        while (skip < length && char_is_blank(line[skip]))
                 skip++;
         return skip;
 }
@@ -45,7 +40,7 @@ static size_t count_blanks(const char *line, size_t length, unsigned number)
 /* Blanks, and perhaps a comment. */
 static bool holds_nothing(const char *text, const char *end)
 {
-        while (text < end && is_blank(*text))
+        while (text < end && char_is_blank(*text))
                 text++;
         return text == end || *text == ';' || *text == '#';
 }

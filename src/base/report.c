@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { PATH_SHOWN_MAX = 512, STATUS_USAGE = 2 };
+enum { PATH_SHOWN_MAX = 512 };
 
 struct lack {
         uint64_t count;
@@ -350,7 +350,7 @@ bool report_lists_changes(const struct report *r)
 void report_failure(struct report *r, struct err *err)
 {
         atomic_store(&r->failed, true);
-        atomic_store(&r->failure_status, err->kind == ERR_USAGE ? STATUS_USAGE : 1);
+        atomic_store(&r->failure_status, err->kind == ERR_USAGE ? ERR_USAGE_STATUS : 1);
         if (!r->failure[0])
                 snprintf(r->failure, sizeof(r->failure), "%s%s%s", err->text, err->hint[0] ? "; " : "", err->hint);
         if (err->code == -ECANCELED && stop_requested())
@@ -431,7 +431,7 @@ bool report_has_failed(const struct report *r)
 
 bool report_is_refused(const struct report *r)
 {
-        return report_has_failed(r) && atomic_load(&r->failure_status) == STATUS_USAGE;
+        return report_has_failed(r) && atomic_load(&r->failure_status) == ERR_USAGE_STATUS;
 }
 
 int report_exit_status(const struct report *r)

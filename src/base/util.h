@@ -65,6 +65,12 @@ static inline bool str_starts(const char *text, const char *prefix)
         return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* isspace() of the C locale, but for the newline. */
+static inline bool char_is_blank(char c)
+{
+        return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
+
 /* The bytes as text, malloc'd; NULL when memory is short. For memory that need not end in NUL, unlike strndup()'s. */
 static inline char *str_copy(const void *data, size_t size)
 {

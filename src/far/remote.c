@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { ZSTD_LEVEL = 3, END_PATIENCE_S = 5, PART_PATIENCE_S = 2, SHOWN_MAX = 256, STATUS_USAGE = 2 };
+enum { ZSTD_LEVEL = 3, END_PATIENCE_S = 5, PART_PATIENCE_S = 2, SHOWN_MAX = 256 };
 
 #define PROGRAM "rsync-system-backup"
 
@@ -120,7 +120,7 @@ static bool is_wrong_usage(const struct ssh_end *end)
 {
         const char *newline = strrchr(end->said, '\n');
 
-        return end->kind == SSH_END_STATUS && end->status == STATUS_USAGE &&
+        return end->kind == SSH_END_STATUS && end->status == ERR_USAGE_STATUS &&
                str_starts(newline ? newline + 1 : end->said, "error: --");
 }
 

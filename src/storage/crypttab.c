@@ -29,21 +29,16 @@ struct line {
 
 /* ---- lines ---- */
 
-static bool is_blank(char c)
-{
-        return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
 static const char *skip_blanks(const char *text, const char *end)
 {
-        while (text < end && is_blank(*text))
+        while (text < end && char_is_blank(*text))
                 text++;
         return text;
 }
 
 static const char *skip_field(const char *text, const char *end)
 {
-        while (text < end && !is_blank(*text))
+        while (text < end && !char_is_blank(*text))
                 text++;
         return text;
 }

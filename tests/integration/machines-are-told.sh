@@ -114,7 +114,6 @@ expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status -v --max-ag
 grep -q "^snapshots: *1$" out || fail "the snapshot is not counted: $(cat out)"
 grep -q "^ *$snapshot (.* ago)$" out || fail "the snapshot is not shown: $(cat out)"
 grep -q "^last backup: .* complete, snapshot '$snapshot'" out || fail "it tells of no backup: $(cat out)"
-# but not of another name beside them
 mkdir "disk/2999-01-01 00:00:00" # by a clock that was wrong once
 expect_status 0 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/latest
 rmdir "disk/2999-01-01 00:00:00"
@@ -133,6 +132,7 @@ for name in '2025-01-15 12:00:00' '2025-07-15 12:00:00'; do
         [ "$(grep -o '"age_seconds": [0-9]*' out | sort -u | grep -c .)" = 1 ] || fail "one snapshot has two ages: $(cat out)"
         rm -r there
 done
+# but not of another name beside them
 expect_status 3 env STATE_DIRECTORY="$tmp/elsewhere" "$RSB" --status --max-age=1h disk/lastest
 grep -q "^note: *there is no '.*/disk/lastest'" out || fail "a name that leads nowhere is not told: $(cat out)"
 

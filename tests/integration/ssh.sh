@@ -7,7 +7,6 @@
 #     start_probe ...                the same in the background
 . "$here/sshd.sh"
 need ssh-keygen ssh-keyscan
-sshd=$(command -v sshd || echo /usr/sbin/sshd)
 [ -x "$sshd" ] || skip "needs sshd"
 [ -n "${RSB_SSH_PROBE:-}" ] || skip "RSB_SSH_PROBE does not name the probe"
 user=$(id -un)

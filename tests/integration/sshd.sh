@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # Starting and ending servers of SSH on the loopback. Source it behind lib.sh.
+sshd=$(command -v sshd || echo /usr/sbin/sshd)
 
 free_port() {
         "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -16,7 +17,7 @@ sshd_listens() {
         local config=$1 log=$2 pid_file=$3 i
 
         rm -f "$log" "$pid_file"
-        "$(command -v sshd || echo /usr/sbin/sshd)" -f "$config" -E "$log" || fail "sshd does not start: $(cat "$log")"
+        "$sshd" -f "$config" -E "$log" || fail "sshd does not start: $(cat "$log")"
         for i in $(seq 600); do
                 if [ -s "$pid_file" ]; then
                         grep -q 'failed: Address already in use' "$log" || return 0
