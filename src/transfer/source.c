@@ -29,6 +29,9 @@ struct source {
         uid_t user; /* as whom we read */
 };
 
+/* Whoever exchanges names faster than they can be read is told of. */
+enum { LOAD_AGAIN_MAX = 3 };
+
 static const struct source_avoid nothing = { .parent_fd = -1 };
 
 int source_new(struct source **ret, const struct source_config *config, struct err *err)
@@ -179,14 +182,6 @@ static bool is_closed_mount(const struct source_dir *d, const char *name)
         return fd >= 0 && mount_id(fd) != mount_id(d->fd);
 }
 
-/* Only if it is really gone: what vanished is deleted from the destination. */
-static bool has_vanished(const struct source_dir *d, const char *name, int r)
-{
-        struct entry again;
-
-        return r == -ENOENT && entry_stat(&again, d->fd, name) == -ENOENT;
-}
-
 static int look_at(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
 {
         int r = entry_stat(ret, d->fd, n->name);
@@ -241,14 +236,39 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
         return SOURCE_END;
 }
 
+/*
+ * @e could not be loaded: has something else taken its name since it was listed? Then @e is that. Return 0,
+ * SOURCE_VANISHED, also for a directory in the place of what was none (what keeps one out was not asked of it), or @r.
+ */
+static int look_again(struct source_dir *d, struct entry *e, int r)
+{
+        struct entry now;
+        int code = entry_stat(&now, d->fd, e->name);
+
+        if (code == -ENOENT)
+                return SOURCE_VANISHED;
+        if (code < 0 || entry_is_dir(e))
+                return r;
+        if (entry_is_same_inode(e, &now) && ((e->mode ^ now.mode) & S_IFMT) == 0 &&
+            timespec_compare(e->ctime, now.ctime) == 0)
+                return r;
+        if (entry_is_dir(&now))
+                return SOURCE_VANISHED;
+        *e = now;
+        return 0;
+}
+
 int source_load(struct source_dir *d, struct entry *e, struct err *err)
 {
-        const char *failed;
-        int r = e->is_bare ? entry_load_rest(e, d->fd, d->arena, &failed) : 0;
+        const char *failed = NULL;
+        int r = 0;
 
-        if (has_vanished(d, e->name, r))
-                return SOURCE_VANISHED;
-        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : 0;
+        for (int i = 0; e->is_bare && r == 0; i++) {
+                r = entry_load_rest(e, d->fd, d->arena, &failed);
+                if (r < 0 && i < LOAD_AGAIN_MAX)
+                        r = look_again(d, e, r);
+        }
+        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
 }
 
 /* A change of metadata moves the ctime, so that what was listed needs to be read again only when that has moved. */

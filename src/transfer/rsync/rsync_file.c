@@ -70,6 +70,7 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         const char *name = *path ? path_base(path) : path, *failed = "open the directory of";
         int r;
 
+        *ret = (struct entry){ .name = name };
         if (!p->config->source)
                 return SOURCE_VANISHED;
         if (str_equal(path, "."))
@@ -81,7 +82,8 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         }
         if (r == -ENOMEM)
                 return err_oom(err);
-        if (is_gone(r))
+        /* A symlink that could not be read as one has been exchanged. */
+        if (is_gone(r) || (r == -EINVAL && S_ISLNK(ret->mode)))
                 return SOURCE_VANISHED;
         return r < 0 ? err_item_at(err, r, failed, buf_text(&p->file.path), name) : 0;
 }
