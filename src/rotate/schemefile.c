@@ -1,10 +1,11 @@
 /*
- * Every section and every value of every file comes by, in the order of the files, three times: to find the section
- * that matches the directory; to take what [DEFAULT] says, which Python's parser has for all sections; and to take what
- * the section itself says, which wins.
+ * Every section and every value of every file is kept, in the order of the files. Then they are gone through three
+ * times: to find the section that matches the directory; to take what [DEFAULT] says, which Python's parser has for
+ * all sections; and to take what the section itself says, which wins.
  */
 #include "rotate/schemefile.h"
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/ini.h"
 #include "base/path.h"
@@ -47,13 +48,20 @@ static const char *key_name(unsigned key)
         return key < SCHEME_FREQUENCIES ? scheme_frequency_name((enum scheme_frequency)key) : other_keys[key];
 }
 
+struct kept_item {
+        struct ini_item item;
+        unsigned file; /* a number for the file, from 1 */
+        struct kept_item *next;
+};
+
 struct search {
         struct schemefile *found;
         const char *parent;
         const char *home;
-        ini_visitor visitor;
-        unsigned file;         /* a number for the file being read, from 1 */
-        unsigned set_in[KEYS]; /* the last file that gave this key, 0 for none */
+        struct arena memory; /* for the items */
+        struct kept_item *first, **end;
+        unsigned file;         /* that is read, or gone through */
+        unsigned set_in[KEYS]; /* the last file that gave this key this time, 0 for none */
         char *refusals[KEYS];  /* by keys that are for another program */
 };
 
@@ -220,9 +228,8 @@ static int take_item(struct search *search, const struct ini_item *item, struct 
         return take_value(search, key, item, err);
 }
 
-static int take_match(void *context, const struct ini_item *item, struct err *err)
+static int take_match(struct search *search, const struct ini_item *item, struct err *err)
 {
-        struct search *search = context;
         struct schemefile *found = search->found;
         int r = item->key || found->section ? 0 : section_matches(search, item->section);
 
@@ -233,16 +240,54 @@ static int take_match(void *context, const struct ini_item *item, struct err *er
         return found->section && found->file ? 0 : err_oom(err);
 }
 
-static int take_default(void *context, const struct ini_item *item, struct err *err)
+static int take_default(struct search *search, const struct ini_item *item, struct err *err)
 {
-        return item->key && str_equal(item->section, "DEFAULT") ? take_item(context, item, err) : 0;
+        return item->key && str_equal(item->section, "DEFAULT") ? take_item(search, item, err) : 0;
 }
 
-static int take_own(void *context, const struct ini_item *item, struct err *err)
+static int take_own(struct search *search, const struct ini_item *item, struct err *err)
 {
-        const struct search *search = context;
+        return item->key && str_equal(item->section, search->found->section) ? take_item(search, item, err) : 0;
+}
 
-        return item->key && str_equal(item->section, search->found->section) ? take_item(context, item, err) : 0;
+/* take: one of the above. */
+static int go_through(struct search *search, int take(struct search *, const struct ini_item *, struct err *),
+                      struct err *err)
+{
+        int r = 0;
+
+        memset(search->set_in, 0, sizeof(search->set_in));
+        for (const struct kept_item *k = search->first; k && r == 0; k = k->next) {
+                search->file = k->file;
+                r = take(search, &k->item, err);
+        }
+        return r;
+}
+
+/* ---- reading ---- */
+
+/* Return false when memory is short; there may be no @text. */
+static bool copy_text(struct arena *memory, const char **ret, const char *text)
+{
+        *ret = text ? arena_copy(memory, text, strlen(text)) : NULL;
+        return *ret || !text;
+}
+
+static int keep_item(void *context, const struct ini_item *item, struct err *err)
+{
+        struct search *search = context;
+        struct arena *memory = &search->memory;
+        struct kept_item *k = arena_alloc(memory, sizeof(*k));
+
+        if (!k)
+                return err_oom(err);
+        *k = (struct kept_item){ .item.line = item->line, .file = search->file };
+        if (!copy_text(memory, &k->item.file, item->file) || !copy_text(memory, &k->item.section, item->section) ||
+            !copy_text(memory, &k->item.key, item->key) || !copy_text(memory, &k->item.value, item->value))
+                return err_oom(err);
+        *search->end = k;
+        search->end = &k->next;
+        return 0;
 }
 
 static bool is_absent(int code)
@@ -256,7 +301,7 @@ static int read_file(struct search *search, const char *file, struct err *err)
         int r;
 
         search->file++;
-        r = ini_read_file(file, search->visitor, search, &problem);
+        r = ini_read_file(file, keep_item, search, &problem);
         if (r == 0)
                 return 0;
         if (!is_absent(r))
@@ -317,12 +362,9 @@ static int read_place(struct search *search, const char *directory, const char *
         return r < 0 ? r : read_directory(search, drop_ins, err);
 }
 
-static int read_all(struct search *search, ini_visitor visitor, const struct schemefile_places *places, struct err *err)
+static int read_all(struct search *search, const struct schemefile_places *places, struct err *err)
 {
-        int r;
-
-        search->visitor = visitor;
-        r = read_place(search, places->root, "/etc/rotate-backups", err);
+        int r = read_place(search, places->root, "/etc/rotate-backups", err);
 
         if (r == 0 && places->home)
                 r = read_place(search, places->home, "/.rotate-backups", err);
@@ -344,14 +386,17 @@ static void hand_over_refusal(struct search *search)
 int schemefile_load(struct schemefile *ret, const char *parent, const struct schemefile_places *places, struct err *err)
 {
         struct schemefile found = { .section = NULL };
-        struct search search = { .found = &found, .parent = parent, .home = places->home };
-        int r = read_all(&search, take_match, places, err);
+        struct search search = { .found = &found, .parent = parent, .home = places->home, .end = &search.first };
+        int r = read_all(&search, places, err);
 
+        if (r == 0)
+                r = go_through(&search, take_match, err);
         if (r == 0 && found.section)
-                r = read_all(&search, take_default, places, err);
+                r = go_through(&search, take_default, err);
         if (r == 0 && found.section)
-                r = read_all(&search, take_own, places, err);
+                r = go_through(&search, take_own, err);
         hand_over_refusal(&search);
+        arena_deinit(&search.memory);
         if (r < 0) {
                 schemefile_deinit(&found);
                 return r;
