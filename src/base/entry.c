@@ -5,6 +5,7 @@
 #include "base/entry.h"
 
 #include "base/arena.h"
+#include "base/fd.h"
 #include "base/xattr_at.h"
 #include "base/xattr_fd.h"
 
@@ -65,10 +66,11 @@ int entry_stat_fd(struct entry *ret, int fd)
         return stat_place(ret, fd, "", AT_EMPTY_PATH);
 }
 
-static int read_target(struct entry *e, int dirfd, struct arena *arena)
+/* Of @name, or "" for @dirfd itself. */
+static int read_target(struct entry *e, int dirfd, const char *name, struct arena *arena)
 {
         char target[PATH_MAX];
-        ssize_t n = readlinkat(dirfd, e->name, target, sizeof(target));
+        ssize_t n = readlinkat(dirfd, name, target, sizeof(target));
 
         if (n < 0)
                 return errno_negative();
@@ -187,7 +189,7 @@ int entry_load_rest(struct entry *e, int dirfd, struct arena *arena, const char 
 
         if (S_ISLNK(e->mode)) {
                 *ret_failed = "read the symbolic link";
-                r = read_target(e, dirfd, arena);
+                r = read_target(e, dirfd, e->name, arena);
                 if (r < 0)
                         return r;
         }
@@ -222,6 +224,22 @@ int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *are
 
         *ret_failed = "read the metadata of";
         ret->name = name;
+        return r < 0 ? r : entry_load_rest_fd(ret, fd, arena, ret_failed);
+}
+
+int entry_load_held(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed)
+{
+        _cleanup_(fd_closep) int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        int r;
+
+        *ret = (struct entry){ .name = name };
+        *ret_failed = "read the metadata of";
+        r = fd < 0 ? errno_negative() : entry_stat_fd(ret, fd);
+        ret->name = name;
+        if (r == 0 && S_ISLNK(ret->mode)) {
+                *ret_failed = "read the symbolic link";
+                r = read_target(ret, fd, "", arena);
+        }
         return r < 0 ? r : entry_load_rest_fd(ret, fd, arena, ret_failed);
 }
 

@@ -51,6 +51,12 @@ int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *are
 /* The same for a descriptor, be it open or O_PATH, but for the target of a symlink; @name is borrowed. */
 int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed);
 
+/*
+ * The same as entry_load(), of one inode alone whatever has the name next: it is held meanwhile, which takes more calls.
+ * -ENOENT: there is no such name.
+ */
+int entry_load_held(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed);
+
 /* Only what statx(2) tells: a bare entry. Return 0 or -errno. */
 int entry_stat(struct entry *ret, int dirfd, const char *name);
 int entry_stat_fd(struct entry *ret, int fd);

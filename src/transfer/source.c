@@ -29,9 +29,6 @@ struct source {
         uid_t user; /* as whom we read */
 };
 
-/* Whoever exchanges names faster than they can be read is told of. */
-enum { LOAD_AGAIN_MAX = 3 };
-
 static const struct source_avoid nothing = { .parent_fd = -1 };
 
 int source_new(struct source **ret, const struct source_config *config, struct err *err)
@@ -90,12 +87,12 @@ static bool is_directory(const struct source_dir *d, const struct listing_name *
         return entry_stat(&e, d->fd, n->name) == 0 && entry_is_dir(&e);
 }
 
-static int is_excluded(const struct source_dir *d, const struct listing_name *n, struct buf *path)
+static int is_excluded(const struct source_dir *d, const struct listing_name *n, bool is_dir, struct buf *path)
 {
         buf_truncate(path, 0);
         if (buf_puts(path, d->path) < 0 || (path->size > 0 && buf_putc(path, '/') < 0) || buf_puts(path, n->name) < 0)
                 return -ENOMEM;
-        return filter_excludes(d->source->filter, path->data, is_directory(d, n));
+        return filter_excludes(d->source->filter, path->data, is_dir);
 }
 
 static bool is_listed(const struct source_avoid *avoid, const struct entry *e)
@@ -206,6 +203,26 @@ static int look_at(struct source_dir *d, const struct listing_name *n, struct en
         return 0;
 }
 
+enum { LEFT_OUT = SOURCE_LATER + 1 };
+
+/* Return as look_at(), or LEFT_OUT. */
+static int look_at_wanted(struct source_dir *d, const struct listing_name *n, struct buf *path, struct entry *ret,
+                          struct err *err)
+{
+        bool is_dir = is_directory(d, n);
+        int out = is_excluded(d, n, is_dir, path), r = 0;
+
+        if (out == 0)
+                r = look_at(d, n, ret, err);
+        /* There are patterns for directories alone, and it may have become one, or something else, since it was listed.
+         */
+        if (out == 0 && r == 0 && entry_is_dir(ret) != is_dir)
+                out = is_excluded(d, n, !is_dir, path);
+        if (out < 0)
+                return err_oom(err);
+        return out > 0 ? (int)LEFT_OUT : r;
+}
+
 int source_next(struct source_dir *d, struct entry *ret, struct err *err)
 {
         _cleanup_(buf_deinit) struct buf path = { .data = NULL };
@@ -215,12 +232,9 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
                 const struct listing_name *n = d->listing.names[d->next++];
 
                 arena_release(d->arena, d->mark);
-                r = is_excluded(d, n, &path);
-                if (r < 0)
-                        return err_oom(err);
-                if (r > 0)
+                r = look_at_wanted(d, n, &path, ret, err);
+                if (r == LEFT_OUT)
                         continue;
-                r = look_at(d, n, ret, err);
                 if (r == SOURCE_VANISHED)
                         report_vanished(d->source->report, d->path, n->name);
                 else if (r < 0 || !entry_is_dir(ret))
@@ -236,46 +250,52 @@ int source_next(struct source_dir *d, struct entry *ret, struct err *err)
         return SOURCE_END;
 }
 
-/*
- * @e could not be loaded: has something else taken its name since it was listed? Then @e is that. Return 0,
- * SOURCE_VANISHED, also for a directory in the place of what was none (what keeps one out was not asked of it), or @r.
- */
-static int look_again(struct source_dir *d, struct entry *e, int r)
-{
-        struct entry now;
-        int code = entry_stat(&now, d->fd, e->name);
-
-        if (code == -ENOENT)
-                return SOURCE_VANISHED;
-        if (code < 0 || entry_is_dir(e))
-                return r;
-        if (entry_is_same_inode(e, &now) && ((e->mode ^ now.mode) & S_IFMT) == 0 &&
-            timespec_compare(e->ctime, now.ctime) == 0)
-                return r;
-        if (entry_is_dir(&now))
-                return SOURCE_VANISHED;
-        *e = now;
-        return 0;
-}
-
-int source_load(struct source_dir *d, struct entry *e, struct err *err)
-{
-        const char *failed = NULL;
-        int r = 0;
-
-        for (int i = 0; e->is_bare && r == 0; i++) {
-                r = entry_load_rest(e, d->fd, d->arena, &failed);
-                if (r < 0 && i < LOAD_AGAIN_MAX)
-                        r = look_again(d, e, r);
-        }
-        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
-}
-
 /* A change of metadata moves the ctime, so that what was listed needs to be read again only when that has moved. */
 static bool is_as_listed(const struct entry *listed, const struct entry *now)
 {
         return entry_is_same_inode(listed, now) && timespec_compare(listed->ctime, now->ctime) == 0 &&
                listed->size == now->size;
+}
+
+/*
+ * What has the name of @e now, of one inode alone. Return 0; SOURCE_VANISHED, also for a directory that is not the one
+ * that was listed, of which was not asked what keeps one out; or -errno.
+ */
+static int load_anew(struct source_dir *d, struct entry *e, const char **ret_failed)
+{
+        struct entry now;
+        int r = entry_load_held(&now, d->fd, e->name, d->arena, ret_failed);
+
+        if (r == -ENOENT)
+                return SOURCE_VANISHED;
+        if ((entry_is_dir(e) || entry_is_dir(&now)) && !entry_is_same_inode(e, &now) && now.mode != 0)
+                return SOURCE_VANISHED;
+        now.content_omitted = e->content_omitted;
+        *e = now;
+        return r;
+}
+
+/* What was loaded by its name: may it be of another inode than what was listed? Most entries have nothing to load. */
+static bool may_be_mixed(const struct source_dir *d, const struct entry *e)
+{
+        struct entry now;
+
+        if (!e->target && e->xattrs.count == 0)
+                return false;
+        return entry_stat(&now, d->fd, e->name) < 0 || !is_as_listed(e, &now);
+}
+
+int source_load(struct source_dir *d, struct entry *e, struct err *err)
+{
+        const char *failed;
+        int r;
+
+        if (!e->is_bare)
+                return 0;
+        r = entry_load_rest(e, d->fd, d->arena, &failed);
+        if (r < 0 || may_be_mixed(d, e))
+                r = load_anew(d, e, &failed);
+        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
 }
 
 /* Who else may exchange what is in it? An ACL that lets somebody write has the mode's group bit for its mask. */
@@ -297,6 +317,18 @@ static int open_file(struct source_dir *d, const char *name)
         return d->writers == SOURCE_WRITERS_TRUSTED ? fd_open_at(d->fd, name, 0) : fd_open_file_at(d->fd, name);
 }
 
+/* Is @code what comes of opening what is no file any more? Of devices and sockets it can be much. */
+static bool has_turned(const struct source_dir *d, const char *name, int code)
+{
+        struct entry now;
+        int r;
+
+        if (code == -ENOENT || code == -ELOOP || code == -ENXIO || code == -EISDIR)
+                return true;
+        r = entry_stat(&now, d->fd, name);
+        return r == -ENOENT || (r == 0 && !entry_is_file(&now));
+}
+
 int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *err)
 {
         _cleanup_(fd_closep) int fd = open_file(d, e->name);
@@ -304,7 +336,7 @@ int source_open(struct source_dir *d, struct entry *e, int *ret_fd, struct err *
         struct entry now;
         int r;
 
-        if (fd == -ENOENT || fd == -ELOOP || fd == -ENXIO || fd == -EISDIR)
+        if (fd < 0 && has_turned(d, e->name, fd))
                 return SOURCE_VANISHED;
         if (fd < 0)
                 return err_item_at(err, fd, "open", d->path, e->name);
@@ -329,7 +361,7 @@ int source_may_open(struct source_dir *d, const struct entry *e, struct err *err
 {
         int r = faccessat(d->fd, e->name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 
-        if (r == -ENOENT)
+        if (r < 0 && has_turned(d, e->name, r))
                 return SOURCE_VANISHED;
         return r < 0 ? err_item_at(err, r, "open", d->path, e->name) : 0;
 }

@@ -331,65 +331,6 @@ START_TEST(labels_that_an_ordinary_user_cannot_change_are_left_alone)
 }
 END_TEST
 
-/* A symlink is listed, and whatever @exchange makes of it is there when it is loaded. Return as source_load(). */
-static int load_exchanged(void exchange(int dirfd), struct entry *ret)
-{
-        _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
-        _cleanup_(source_freep) struct source *source = NULL;
-        _cleanup_(filter_freep) struct filter *filter = NULL;
-        _cleanup_(report_freep) struct report *report = NULL;
-        struct err err = { .kind = ERR_NONE };
-        int from = scratch_directory(), r;
-        struct source_dir dir = { .fd = from, .path = "", .arena = &arena };
-        char path[400];
-
-        path_of(from, path);
-        ck_assert_int_eq(symlinkat("target", from, "name"), 0);
-        ck_assert_int_eq(report_new(&report, &(struct report_config){ .list_changes = false }, &err), 0);
-        ck_assert_int_eq(filter_new(&filter, path, &err), 0);
-        ck_assert_int_eq(
-                source_new(&source, &(struct source_config){ .path = path, .filter = filter, .report = report }, &err),
-                0);
-        dir.source = source;
-        ck_assert_int_eq(source_list(&dir, &err), 0);
-        ck_assert_int_eq(source_next(&dir, ret, &err), 0);
-        ck_assert(S_ISLNK(ret->mode));
-        exchange(from);
-        r = source_load(&dir, ret, &err);
-        ck_assert_int_eq(err.kind, ERR_NONE);
-        source_close(&dir);
-        return r;
-}
-
-static void by_a_file(int dirfd)
-{
-        scratch_file(dirfd, "other", "12345", 5);
-        ck_assert_int_eq(renameat(dirfd, "other", dirfd, "name"), 0);
-}
-
-static void by_a_directory(int dirfd)
-{
-        ck_assert_int_eq(unlinkat(dirfd, "name", 0), 0);
-        ck_assert_int_eq(mkdirat(dirfd, "name", 0755), 0);
-}
-
-static void by_nothing(int dirfd)
-{
-        ck_assert_int_eq(unlinkat(dirfd, "name", 0), 0);
-}
-
-START_TEST(what_took_the_name_of_a_symlink_is_taken)
-{
-        struct entry e;
-
-        ck_assert_int_eq(load_exchanged(by_a_file, &e), 0);
-        ck_assert(entry_is_file(&e) && !e.is_bare && !e.target);
-        ck_assert_uint_eq(e.size, 5);
-        ck_assert_int_eq(load_exchanged(by_a_directory, &e), SOURCE_VANISHED);
-        ck_assert_int_eq(load_exchanged(by_nothing, &e), SOURCE_VANISHED);
-}
-END_TEST
-
 int main(void)
 {
         const TTest *const tests[] = {
@@ -397,7 +338,6 @@ int main(void)
                 a_directory_that_cannot_be_read_deletes_nothing,
                 no_set_id_bit_is_left_to_an_owner_it_was_not_given_for,
                 labels_that_an_ordinary_user_cannot_change_are_left_alone,
-                what_took_the_name_of_a_symlink_is_taken,
         };
 
         return scratch_run("update", tests, ARRAY_SIZE(tests));

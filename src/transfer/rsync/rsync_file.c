@@ -78,12 +78,11 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         else {
                 r = find_directory(p, path);
                 if (r == 0)
-                        r = entry_load(ret, p->file.dir_fd, name, arena, &failed);
+                        r = entry_load_held(ret, p->file.dir_fd, name, arena, &failed);
         }
         if (r == -ENOMEM)
                 return err_oom(err);
-        /* A symlink that could not be read as one has been exchanged. */
-        if (is_gone(r) || (r == -EINVAL && S_ISLNK(ret->mode)))
+        if (is_gone(r))
                 return SOURCE_VANISHED;
         return r < 0 ? err_item_at(err, r, failed, buf_text(&p->file.path), name) : 0;
 }
