@@ -28,16 +28,25 @@ static struct timespec from_statx(struct statx_timestamp t)
         return (struct timespec){ .tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec };
 }
 
+/* All that matters is that it is another one for another time. */
+static uint32_t birth_of(const struct statx *sx)
+{
+        uint64_t at = (uint64_t)sx->stx_btime.tv_sec * 1000000000U + sx->stx_btime.tv_nsec;
+
+        return sx->stx_mask & STATX_BTIME ? (uint32_t)((at * 0x9e3779b97f4a7c15ULL) >> 32) : 0;
+}
+
 static int stat_place(struct entry *ret, int dirfd, const char *name, int flags)
 {
         struct statx sx;
 
-        if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | flags, STATX_BASIC_STATS, &sx) < 0)
+        if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | flags, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0)
                 return errno_negative();
         *ret = (struct entry){
                 .dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
                 .rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
                 .ino = sx.stx_ino,
+                .born = birth_of(&sx),
                 .mode = sx.stx_mode,
                 .nlink = sx.stx_nlink,
                 .uid = sx.stx_uid,

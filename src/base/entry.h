@@ -27,7 +27,8 @@ struct entry {
         const char *name; /* one component */
         dev_t dev, rdev;
         ino_t ino;
-        mode_t mode; /* type and permissions */
+        uint32_t born; /* stands for when it was made: a number is given again. 0 where the filesystem does not tell */
+        mode_t mode;   /* type and permissions */
         nlink_t nlink;
         uid_t uid;
         gid_t gid;
@@ -52,8 +53,8 @@ int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *are
 int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *arena, const char **ret_failed);
 
 /*
- * The same as entry_load(), of one inode alone whatever has the name next: it is held meanwhile, which takes more calls.
- * -ENOENT: there is no such name.
+ * The same as entry_load(), of one inode alone whatever has the name next: it is held meanwhile, which takes more
+ * calls. -ENOENT: there is no such name.
  */
 int entry_load_held(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed);
 

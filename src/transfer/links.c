@@ -1,7 +1,7 @@
 /*
  * Two hash tables, and an arena for names, behind one lock.
  *
- * Groups are found by (dev, ino) of the source. A group is BUSY while its leader is being worked on; who
+ * Groups are found by (dev, ino, born) of the source. A group is BUSY while its leader is being worked on; who
  * wants to follow waits for that. The one who leads waits for nobody, so there is no deadlock.
  *
  * Claims are pairs (inode of `latest`, inode of the source): they tell when two files of the source share one inode of
@@ -27,7 +27,7 @@ enum { STATE_MASK = 3, MOVED = 4, COUNTED = 8, TAG_MASK = 15 };
 
 struct links_group {
         struct chains_item item;
-        uint32_t dev;
+        uint32_t dev, born;
         ino_t ino;
         ino_t to_ino;
         const char *directory;
@@ -119,12 +119,14 @@ static void set_state(struct links_group *g, enum group_state state)
 }
 
 /* Found or added; NULL when memory is short. */
-static struct links_group *find_group(struct links *l, dev_t dev, ino_t ino)
+static struct links_group *find_group(struct links *l, const struct links_file *file)
 {
-        const struct links_group wanted = { .item.tag = l->uncounted & TAG_MASK, .dev = short_dev(dev), .ino = ino };
+        const struct links_group wanted = {
+                .item.tag = l->uncounted & TAG_MASK, .dev = short_dev(file->dev), .born = file->born, .ino = file->ino
+        };
         struct links_group *g = chains_first(&l->groups, group_hash(&wanted));
 
-        while (g && (g->dev != wanted.dev || g->ino != ino))
+        while (g && (g->dev != wanted.dev || g->born != wanted.born || g->ino != wanted.ino))
                 g = chains_next(&l->groups, g);
         return g ? g : chains_add(&l->groups, &wanted);
 }
@@ -142,14 +144,14 @@ static enum links_role take_role(struct links_group *g, struct links_home *ret_h
         return LINKS_FOLLOW;
 }
 
-static int enter(struct links *l, dev_t dev, ino_t ino, bool wait, struct links_group **ret,
+static int enter(struct links *l, const struct links_file *file, bool wait, struct links_group **ret,
                  struct links_home *ret_home, struct err *err)
 {
         struct links_group *g;
         int role = -ENOMEM;
 
         pthread_mutex_lock(&l->lock);
-        g = find_group(l, dev, ino);
+        g = find_group(l, file);
         while (g && wait && state_of(g) == GROUP_BUSY)
                 pthread_cond_wait(&l->settled, &l->lock);
         if (g)
@@ -159,16 +161,16 @@ static int enter(struct links *l, dev_t dev, ino_t ino, bool wait, struct links_
         return g ? role : err_oom(err);
 }
 
-int links_enter(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+int links_enter(struct links *l, const struct links_file *file, struct links_group **ret, struct links_home *ret_home,
                 struct err *err)
 {
-        return enter(l, dev, ino, true, ret, ret_home, err);
+        return enter(l, file, true, ret, ret_home, err);
 }
 
-int links_try(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+int links_try(struct links *l, const struct links_file *file, struct links_group **ret, struct links_home *ret_home,
               struct err *err)
 {
-        return enter(l, dev, ino, false, ret, ret_home, err);
+        return enter(l, file, false, ret, ret_home, err);
 }
 
 static const char *intern_directory(struct links *l, const char *directory)

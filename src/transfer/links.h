@@ -4,7 +4,7 @@
  * A group is all names of one inode of the source. The first name that is visited leads: it is brought up to date like
  * any other entry. The others follow: they become links of the leader's inode.
  *
- * Memory: about 50 bytes and the name for each inode with several names, 30 more when it is in `latest` already, and
+ * Memory: about 60 bytes and the name for each inode with several names, 30 more when it is in `latest` already, and
  * the path of each directory that leads one.
  */
 #pragma once
@@ -25,6 +25,13 @@ enum links_role {
 
 enum { LINKS_SPLIT = 1 };
 
+/* An inode of the source: its number may be that of one that went away meanwhile (see base/entry.h). */
+struct links_file {
+        dev_t dev;
+        ino_t ino;
+        uint32_t born;
+};
+
 /* Where a group's inode is in `latest`. Borrowed from the table. */
 struct links_home {
         ino_t ino;
@@ -37,14 +44,14 @@ struct links *links_free(struct links *l);
 DEFINE_FREEP(struct links, links_free)
 
 /*
- * A member of the group of (dev, ino) is being visited. Blocks while its leader is being worked on by another worker.
+ * A member of the group of @file is being visited. Blocks while its leader is being worked on by another worker.
  * Return a role, or -ENOMEM with @err filled.
  */
-int links_enter(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+int links_enter(struct links *l, const struct links_file *file, struct links_group **ret, struct links_home *ret_home,
                 struct err *err);
 
 /* The same without waiting: may also return LINKS_BUSY. */
-int links_try(struct links *l, dev_t dev, ino_t ino, struct links_group **ret, struct links_home *ret_home,
+int links_try(struct links *l, const struct links_file *file, struct links_group **ret, struct links_home *ret_home,
               struct err *err);
 
 /* The leader's inode is in place. */

@@ -245,10 +245,11 @@ static int follow(struct visit *v, struct entry *want, const struct entry *have,
 static int enter_group(struct visit *v, const struct entry *want, struct links_group **ret, struct links_home *ret_home,
                        struct err *err)
 {
+        const struct links_file file = { .dev = want->dev, .ino = want->ino, .born = want->born };
         struct links *links = v->update->links;
 
-        return v->from.is_remote ? links_try(links, want->dev, want->ino, ret, ret_home, err)
-                                 : links_enter(links, want->dev, want->ino, ret, ret_home, err);
+        return v->from.is_remote ? links_try(links, &file, ret, ret_home, err)
+                                 : links_enter(links, &file, ret, ret_home, err);
 }
 
 static int update_linked(struct visit *v, struct entry *want, const struct entry *have, struct err *err)

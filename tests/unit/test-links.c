@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define OF(d, i) (&(const struct links_file){ .dev = (d), .ino = (i) })
+
 static struct links *make(void)
 {
         struct err err = { .kind = ERR_NONE };
@@ -26,20 +28,23 @@ START_TEST(the_first_leads_and_the_others_follow)
         struct links_home home;
         char directory[] = "dir", name[] = "name";
 
-        ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_LEAD);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_LEAD);
         ck_assert_int_eq(links_settle(l, g, 77, directory, name, &err), 0);
         directory[0] = name[0] = '!';
         for (int i = 0; i < 2; i++) {
-                ck_assert_int_eq(links_enter(l, 1, 2, &h, &home, &err), LINKS_FOLLOW);
+                ck_assert_int_eq(links_enter(l, OF(1, 2), &h, &home, &err), LINKS_FOLLOW);
                 ck_assert_ptr_eq(g, h);
                 ck_assert_uint_eq(home.ino, 77);
                 ck_assert_str_eq(home.directory, "dir");
                 ck_assert_str_eq(home.name, "name");
         }
-        /* Another inode, and the same number on another device. */
-        ck_assert_int_eq(links_enter(l, 1, 3, &h, &home, &err), LINKS_LEAD);
+        /* Another inode, the same number on another device, and of a file that was made later. */
+        ck_assert_int_eq(links_enter(l, OF(1, 3), &h, &home, &err), LINKS_LEAD);
         links_fail(l, h);
-        ck_assert_int_eq(links_enter(l, 2, 2, &h, &home, &err), LINKS_LEAD);
+        ck_assert_int_eq(links_enter(l, OF(2, 2), &h, &home, &err), LINKS_LEAD);
+        links_fail(l, h);
+        ck_assert_int_eq(links_enter(l, &(struct links_file){ .dev = 1, .ino = 2, .born = 1 }, &h, &home, &err),
+                         LINKS_LEAD);
         links_fail(l, h);
         links_free(l);
 }
@@ -53,12 +58,12 @@ START_TEST(who_fails_leaves_the_lead_to_the_next)
         struct links_home home;
 
         for (int i = 0; i < 3; i++) {
-                ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_LEAD);
+                ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_LEAD);
                 links_fail(l, g);
         }
-        ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_LEAD);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_LEAD);
         ck_assert_int_eq(links_settle(l, g, 5, "", "x", &err), 0);
-        ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_FOLLOW);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_FOLLOW);
         links_free(l);
 }
 END_TEST
@@ -70,18 +75,18 @@ START_TEST(a_group_counts_once_in_each_pass)
         struct links_group *old, *new;
         struct links_home home;
 
-        ck_assert_int_eq(links_enter(l, 1, 2, &old, &home, &err), LINKS_LEAD);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &old, &home, &err), LINKS_LEAD);
         ck_assert(!links_is_counted(l, old));
         ck_assert_int_eq(links_settle(l, old, 5, "", "x", &err), 0);
         for (int pass = 0; pass < 4; pass++) {
-                ck_assert_int_eq(links_enter(l, 1, 2, &old, &home, &err), LINKS_FOLLOW);
+                ck_assert_int_eq(links_enter(l, OF(1, 2), &old, &home, &err), LINKS_FOLLOW);
                 ck_assert_int_eq(links_is_counted(l, old), pass == 0);
                 ck_assert(links_is_counted(l, old));
                 /* One that is met in this pass for the first time, whether its leader fails or not. */
-                ck_assert_int_eq(links_enter(l, 3, (ino_t)pass, &new, &home, &err), LINKS_LEAD);
+                ck_assert_int_eq(links_enter(l, OF(3, (ino_t)pass), &new, &home, &err), LINKS_LEAD);
                 ck_assert(!links_is_counted(l, new));
                 links_fail(l, new);
-                ck_assert_int_eq(links_enter(l, 3, (ino_t)pass, &new, &home, &err), LINKS_LEAD);
+                ck_assert_int_eq(links_enter(l, OF(3, (ino_t)pass), &new, &home, &err), LINKS_LEAD);
                 ck_assert(links_is_counted(l, new));
                 ck_assert_int_eq(links_settle(l, new, 9, "", "y", &err), 0);
                 ck_assert_int_ge(links_move(l, new, 10, "", "y", &err), 0);
@@ -99,7 +104,7 @@ START_TEST(a_group_that_moved_is_told_once)
         struct links_group *g;
         struct links_home home;
 
-        ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_LEAD);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_LEAD);
         ck_assert_int_eq(links_settle(l, g, 5, "a", "x", &err), 0);
         ck_assert(!links_take_moved(l));
         ck_assert_int_eq(links_move(l, g, 6, "b", "y", &err), 0);
@@ -108,7 +113,7 @@ START_TEST(a_group_that_moved_is_told_once)
         /* More names than an inode takes links: the rest goes elsewhere, and it ends there. */
         ck_assert_int_eq(links_move(l, g, 6, "b", "y", &err), LINKS_SPLIT);
         ck_assert(!links_take_moved(l));
-        ck_assert_int_eq(links_enter(l, 1, 2, &g, &home, &err), LINKS_FOLLOW);
+        ck_assert_int_eq(links_enter(l, OF(1, 2), &g, &home, &err), LINKS_FOLLOW);
         ck_assert_uint_eq(home.ino, 6);
         ck_assert_str_eq(home.directory, "b");
         ck_assert_str_eq(home.name, "y");
@@ -144,13 +149,13 @@ START_TEST(many_groups_in_many_directories_are_found_again)
         for (ino_t i = 1; i <= COUNT; i++) {
                 snprintf(directory, sizeof(directory), "d%d", (int)(i % 20));
                 snprintf(name, sizeof(name), "n%d", (int)i);
-                ck_assert_int_eq(links_enter(l, i % 3, i, &g, &home, &err), LINKS_LEAD);
+                ck_assert_int_eq(links_enter(l, OF(i % 3, i), &g, &home, &err), LINKS_LEAD);
                 ck_assert_int_eq(links_settle(l, g, i + 1, directory, name, &err), 0);
         }
         for (ino_t i = 1; i <= COUNT; i++) {
                 snprintf(directory, sizeof(directory), "d%d", (int)(i % 20));
                 snprintf(name, sizeof(name), "n%d", (int)i);
-                ck_assert_int_eq(links_enter(l, i % 3, i, &g, &home, &err), LINKS_FOLLOW);
+                ck_assert_int_eq(links_enter(l, OF(i % 3, i), &g, &home, &err), LINKS_FOLLOW);
                 ck_assert_uint_eq(home.ino, i + 1);
                 ck_assert_str_eq(home.directory, directory);
                 ck_assert_str_eq(home.name, name);
@@ -184,7 +189,7 @@ static void *compete(void *argument)
                 struct err err = { .kind = ERR_NONE };
                 struct links_group *g;
                 struct links_home home;
-                int role = links_enter(c->links, 1, n + 1, &g, &home, &err);
+                int role = links_enter(c->links, OF(1, n + 1), &g, &home, &err);
 
                 if (role == LINKS_LEAD) {
                         /* Nobody else is between entering and settling. */

@@ -284,6 +284,9 @@ START_TEST(links_to_earlier_lists_are_told_of_in_full)
         a.mode = S_IFIFO | 0644;
         put_as(e, "b", &a, 0, "9298 01'b' 000000 a4110000 01 01");
         put_as(e, "c", &a, 0, "829a 01'c' 08 01 01");
+        /* One that was made later, of the same kind. */
+        a.born = 1;
+        put_as(e, "d", &a, 0, "929a 01'd' 000000 01 01");
 }
 END_TEST
 

@@ -4,6 +4,8 @@
  */
 #include "sender-peer.h"
 
+#include "transfer/exchange/sender_parts.h"
+
 #include <signal.h>
 
 /* For files whose content is not to be looked at. */
@@ -544,6 +546,24 @@ START_TEST(not_more_is_asked_for_than_there_is)
 }
 END_TEST
 
+/* The number of an inode that went away may be given to another file while a backup runs. */
+START_TEST(a_group_of_links_is_of_one_file)
+{
+        const struct sender_config config = { .has_reference = false };
+        struct sender s = { .config = &config };
+        struct entry e = { .mode = S_IFREG, .nlink = 2, .dev = 1, .ino = 9 };
+        struct message_place first, again, other;
+
+        ck_assert_int_eq(sender_read_place(&s, &e, &first), 0);
+        ck_assert_int_eq(sender_read_place(&s, &e, &again), 0);
+        e.born = 1;
+        ck_assert_int_eq(sender_read_place(&s, &e, &other), 0);
+        ck_assert_uint_eq(first.inode, again.inode);
+        ck_assert_uint_ne(first.inode, other.inode);
+        chains_deinit(&s.read.groups);
+}
+END_TEST
+
 int main(void)
 {
         const TTest *const tests[] = {
@@ -562,6 +582,7 @@ int main(void)
                 who_breaks_the_protocol_is_refused,
                 signatures_have_bounds,
                 not_more_is_asked_for_than_there_is,
+                a_group_of_links_is_of_one_file,
         };
 
         signal(SIGPIPE, SIG_IGN);

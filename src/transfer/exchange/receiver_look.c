@@ -68,6 +68,7 @@ static void count_bytes(struct receiver *r, const struct receiver_link *link, st
 /* One name: does it fit to what is known of its group, which is known from it on? Return 1, 0, or -errno. */
 static int check_link(struct receiver *r, const struct receiver_link *link, struct err *err)
 {
+        const struct links_file file = { .dev = link->device, .ino = link->inode };
         struct links *links = r->update.links;
         struct links_group *group;
         struct links_home home;
@@ -78,7 +79,7 @@ static int check_link(struct receiver *r, const struct receiver_link *link, stru
         code = links_claim(links, link->ino, link->device, link->inode, err);
         if (code <= 0)
                 return code;
-        code = links_try(links, link->device, link->inode, &group, &home, err);
+        code = links_try(links, &file, &group, &home, err);
         if (code == LINKS_FOLLOW && home.ino != link->ino)
                 return 0;
         if (code == LINKS_BUSY || code < 0)

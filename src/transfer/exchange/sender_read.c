@@ -52,6 +52,7 @@ static int device_number(struct sender_devices *devices, dev_t dev, uint64_t *re
 
 struct group {
         struct chains_item item;
+        uint32_t born;
         dev_t dev;
         ino_t ino;
         uint64_t number;
@@ -68,13 +69,15 @@ static uint64_t group_hash(const void *item)
 /* They are numbered from 1 on, which takes less of a message than an inode does. Return 0 or -ENOMEM. */
 static int group_number(struct chains *groups, const struct entry *e, uint64_t *ret)
 {
-        const struct group wanted = { .dev = e->dev, .ino = e->ino, .number = (uint64_t)groups->count + 1 };
+        const struct group wanted = {
+                .born = e->born, .dev = e->dev, .ino = e->ino, .number = (uint64_t)groups->count + 1
+        };
         struct group *g;
 
         if (!groups->hash)
                 *groups = (struct chains){ .item_size = sizeof(struct group), .hash = group_hash };
         g = chains_first(groups, group_hash(&wanted));
-        while (g && (g->dev != e->dev || g->ino != e->ino))
+        while (g && (g->dev != e->dev || g->ino != e->ino || g->born != e->born))
                 g = chains_next(groups, g);
         if (!g)
                 g = chains_add(groups, &wanted);

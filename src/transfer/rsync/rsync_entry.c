@@ -48,6 +48,7 @@ struct group {
         ino_t ino;
         struct common told; /* of its first name */
         int32_t number;     /* of its first name */
+        uint32_t born;
 };
 
 _Static_assert(sizeof(struct group) <= 64, "memory for a file with several names is limited");
@@ -145,7 +146,7 @@ static struct group *find_group(const struct rsync_encoder *e, const struct grou
 {
         struct group *g = chains_first(&e->groups, group_hash(wanted));
 
-        while (g && (g->dev != wanted->dev || g->ino != wanted->ino))
+        while (g && (g->dev != wanted->dev || g->ino != wanted->ino || g->born != wanted->born))
                 g = chains_next(&e->groups, g);
         return g;
 }
@@ -160,13 +161,14 @@ static int enter_group(struct rsync_encoder *e, const struct entry *entry, struc
                 .ino = entry->ino,
                 .told = common_of(entry),
                 .number = e->start + e->count,
+                .born = entry->born,
         };
         if (S_ISDIR(entry->mode) || entry->nlink <= 1)
                 return LINK_NONE;
         g = find_group(e, ret);
         if (!g)
                 return chains_add(&e->groups, ret) ? (int)LINK_FIRST : -ENOMEM;
-        /* Another file has got the number of one that went away meanwhile. */
+        /* Another file has got the number of one that went away meanwhile, where the filesystem tells of no birth. */
         if ((g->told.mode ^ entry->mode) & S_IFMT) {
                 g->told = ret->told;
                 g->number = ret->number;
