@@ -22,6 +22,7 @@
 
 struct source {
         int root_fd;
+        dev_t dev;
         const struct filter *filter;
         bool multi_fs;
         const struct source_avoid *avoid;
@@ -34,12 +35,16 @@ static const struct source_avoid nothing = { .parent_fd = -1 };
 int source_new(struct source **ret, const struct source_config *config, struct err *err)
 {
         _cleanup_(source_freep) struct source *s = calloc(1, sizeof(*s));
+        struct entry root = { .dev = 0 };
+        int r;
 
         if (!s)
                 return err_oom(err);
         s->root_fd = fd_open_directory(config->path);
-        if (s->root_fd < 0)
-                return err_run(err, s->root_fd, "read the source directory", config->path);
+        r = s->root_fd < 0 ? s->root_fd : entry_stat_fd(&root, s->root_fd);
+        if (r < 0)
+                return err_run(err, r, "read the source directory", config->path);
+        s->dev = root.dev;
         s->filter = config->filter;
         s->multi_fs = config->multi_fs;
         s->report = config->report;
@@ -61,6 +66,11 @@ struct source *source_free(struct source *s)
 int source_root_fd(const struct source *s)
 {
         return s->root_fd;
+}
+
+bool source_takes_in(const struct source *s, dev_t dev)
+{
+        return s->multi_fs || dev == s->dev;
 }
 
 int source_list(struct source_dir *d, struct err *err)

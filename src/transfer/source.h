@@ -50,6 +50,9 @@ DEFINE_FREEP(struct source, source_free)
 
 int source_root_fd(const struct source *s);
 
+/* Does what is on @dev belong to it? For a directory that was opened by its path, long after it was listed. */
+bool source_takes_in(const struct source *s, dev_t dev);
+
 /* One directory being read. Holds no resources but those of its arena and the listing. */
 struct source_dir {
         const struct source *source;

@@ -440,6 +440,11 @@ int rsync_encoder_end(struct rsync_encoder *e, struct buf *out, unsigned io_erro
         return r < 0 ? r : rsync_put_varint(out, io_error);
 }
 
+unsigned rsync_entry_set(const struct entry *entry)
+{
+        return (unsigned)rsync_xattrs_names(&entry->xattrs) << RSYNC_ENTRY_SET_SHIFT;
+}
+
 const struct xattr *rsync_entry_xattr(const struct entry *entry, uint32_t number)
 {
         return rsync_xattrs_find(&entry->xattrs, number);

@@ -19,6 +19,9 @@ enum rsync_entry_flag {
                 1 << 1, /* a directory whose content is not part of it: nothing in there is deleted */
 };
 
+/* The flags above these are for rsync_entry_set(). */
+enum { RSYNC_ENTRY_SET_SHIFT = 16 };
+
 enum { RSYNC_PATH_MAX = 4095 };
 
 /* What went wrong on our side. */
@@ -61,6 +64,12 @@ bool rsync_encoder_has_repeated(const struct rsync_encoder *e);
 enum { RSYNC_ENCODER_TELL = 1 };
 
 int rsync_encoder_end(struct rsync_encoder *e, struct buf *out, unsigned io_error);
+
+/*
+ * Flags that stand for the names of the attributes that are told of @entry, 0 when there are none: what is asked for by
+ * a number later is of that name only if they are the same then.
+ */
+unsigned rsync_entry_set(const struct entry *entry);
 
 /* Which of @entry's attributes has the number @number, from 1, in the set that was told? NULL: there is none. */
 const struct xattr *rsync_entry_xattr(const struct entry *entry, uint32_t number);

@@ -32,10 +32,11 @@ static int add(struct rsync_push *p, const struct rsync_place *place, const stru
 {
         struct buf *out = &p->talk.plain;
         size_t before = out->size;
+        unsigned flags = place->flags | rsync_entry_set(e);
         int r = strlen(place->path) > RSYNC_PATH_MAX ? -ENAMETOOLONG : 0;
 
         if (r == 0)
-                r = rsync_lists_add(p->lists, place->parent, place->name, e->mode, place->flags, ret_number);
+                r = rsync_lists_add(p->lists, place->parent, place->name, e->mode, flags, ret_number);
         if (r < 0)
                 return r;
         r = rsync_encoder_put(p->encoder, out, *place->path ? place->path : ".", e, place->flags);
@@ -46,7 +47,7 @@ static int add(struct rsync_push *p, const struct rsync_place *place, const stru
         if (p->config->spool) {
                 const struct rsync_spooled s = { .parent = place->parent,
                                                  .mode = e->mode,
-                                                 .flags = place->flags,
+                                                 .flags = flags,
                                                  .name = place->name,
                                                  .bytes = out->data + before,
                                                  .size = out->size - before };

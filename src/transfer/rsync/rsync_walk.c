@@ -235,6 +235,9 @@ static int open_here(struct rsync_push *p, struct entry *e, struct err *err)
         _cleanup_(fd_closep) int fd = fd_open_beneath(source_root_fd(p->config->source), here(&p->walk), 0);
         int r = fd < 0 ? fd : entry_stat_fd(e, fd);
 
+        /* Something was mounted there since it was listed. */
+        if (r == 0 && !source_takes_in(p->config->source, e->dev))
+                r = -ENOENT;
         if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) {
                 rsync_push_vanish(p, here(&p->walk), "");
                 return r;

@@ -55,3 +55,16 @@ const struct xattr *rsync_xattrs_find(const struct xattrs *set, uint32_t number)
         }
         return NULL;
 }
+
+uint16_t rsync_xattrs_names(const struct xattrs *set)
+{
+        uint64_t h = 0;
+
+        for (size_t i = 0; i < set->count; i++) {
+                const char *name = set->items[i].name;
+
+                for (size_t size = strlen(name) + 1; is_told(&set->items[i]) && size > 0; size--)
+                        h = (h + (unsigned char)*name++ + 1) * 0x9e3779b97f4a7c15ULL;
+        }
+        return h == 0 ? 0 : (uint16_t)(h >> 48 | 1);
+}

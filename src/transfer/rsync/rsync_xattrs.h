@@ -16,5 +16,8 @@ enum { RSYNC_XATTR_SHORT = 32 }; /* longer values are told of by their digest, a
  */
 int rsync_xattrs_put(struct buf *out, const struct xattrs *set);
 
+/* A hash of the names, 0 only for a set that has none. */
+uint16_t rsync_xattrs_names(const struct xattrs *set);
+
 /* The attribute with the number @number, from 1, of the set that was told of; NULL when there is none. */
 const struct xattr *rsync_xattrs_find(const struct xattrs *set, uint32_t number);
