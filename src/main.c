@@ -63,9 +63,9 @@
  *          message, request, sum    what is said in it, and around it; sums of contents
  *          sender, receiver         its two ends, each in parts
  *        ssh/                     sessions: commands and connections on other machines (libssh)
- *          ssh                      connecting, jump hosts, running a command; how it ended
+ *          ssh, ssh_end             connecting, jump hosts, running a command; how it ended
  *          ssh_config, ssh_words, ssh_keywords, ssh_settle, ssh_patterns, ssh_tokens, ssh_reader   ssh_config(5)
- *          ssh_link                 a session that does not block
+ *          ssh_link, ssh_algorithms a session that does not block; what it offers
  *          ssh_hostkey, ssh_known   who it is
  *          ssh_auth, ssh_identity, ssh_keyring   who we are
  *          ssh_bridge               the thread between a channel and a descriptor

@@ -9,9 +9,11 @@
 #include "base/path.h"
 #include "base/prompt.h"
 #include "base/tcp.h"
+#include "transfer/ssh/ssh_algorithms.h"
 #include "transfer/ssh/ssh_auth.h"
 #include "transfer/ssh/ssh_bridge.h"
 #include "transfer/ssh/ssh_config.h"
+#include "transfer/ssh/ssh_end.h"
 #include "transfer/ssh/ssh_hostkey.h"
 #include "transfer/ssh/ssh_keyring.h"
 #include "transfer/ssh/ssh_link.h"
@@ -19,12 +21,8 @@
 
 #include <pwd.h>
 #include <stdio.h>
-#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#if defined(__aarch64__)
-#include <asm/hwcap.h>
-#endif
 
 enum { JUMPS_DEEP_MAX = 8, CONNECT_TIMEOUT_S = 30, PATIENCE_S = 60, SHOWN_MAX = 200 };
 
@@ -214,79 +212,6 @@ static int reach(struct ssh *s, struct err *err)
 
 /* ---- the session ---- */
 
-/* Where the CPU knows AES it is twice as fast as ChaCha20; where it does not, slower, and not safe from timing. */
-static const char *standard_ciphers(void)
-{
-        bool has_aes = false;
-
-#if defined(__x86_64__) || defined(__i386__)
-        has_aes = __builtin_cpu_supports("aes");
-#elif defined(__aarch64__)
-        has_aes = getauxval(AT_HWCAP) & HWCAP_AES;
-#endif
-        return has_aes ? "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,"
-                         "aes192-ctr,aes128-ctr"
-                       : "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,"
-                         "aes192-ctr,aes128-ctr";
-}
-
-/* What a libssh does not know of these it leaves out. */
-#define STANDARD_KEX                                                                                         \
-        "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256," \
-        "curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"             \
-        "diffie-hellman-group18-sha512,diffie-hellman-group16-sha512,diffie-hellman-group-exchange-sha256,"  \
-        "diffie-hellman-group14-sha256"
-#define STANDARD_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-#define STANDARD_SIGNATURES                                                                       \
-        "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"              \
-        "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"      \
-        "sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,"        \
-        "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519,"        \
-        "ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,sk-ssh-ed25519@openssh.com," \
-        "sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
-
-/* A list of algorithms for one option, or for both directions' two. */
-static int set_algorithms(struct ssh *s, const char *keyword, const char *wanted, const char *standard,
-                          const enum ssh_options_e *options, size_t count, struct err *err)
-{
-        _cleanup_(freep) char *list = ssh_config_algorithms(wanted, standard);
-        char shown[SHOWN_MAX];
-
-        if (!list)
-                return err_oom(err);
-        for (size_t i = 0; i < count; i++) {
-                if (ssh_options_set(s->link.session, options[i], list) < 0) {
-                        path_show(NULL, list, shown, sizeof(shown));
-                        return err_usage(err, "ssh_config: %s for %s: there is nothing in it that is known: '%s'",
-                                         keyword, s->name, shown);
-                }
-        }
-        return 0;
-}
-
-static int set_all_algorithms(struct ssh *s, struct err *err)
-{
-        static const enum ssh_options_e ciphers[] = { SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C },
-                                        macs[] = { SSH_OPTIONS_HMAC_C_S, SSH_OPTIONS_HMAC_S_C },
-                                        kex[] = { SSH_OPTIONS_KEY_EXCHANGE },
-                                        signatures[] = { SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES },
-                                        host_keys[] = { SSH_OPTIONS_HOSTKEYS };
-        const struct ssh_config *c = s->config;
-        _cleanup_(freep) char *known = NULL;
-        int r = set_algorithms(s, "Ciphers", c->ciphers, standard_ciphers(), ciphers, ARRAY_SIZE(ciphers), err);
-
-        if (r == 0 && c->macs)
-                r = set_algorithms(s, "MACs", c->macs, STANDARD_MACS, macs, ARRAY_SIZE(macs), err);
-        if (r == 0 && c->kex_algorithms)
-                r = set_algorithms(s, "KexAlgorithms", c->kex_algorithms, STANDARD_KEX, kex, ARRAY_SIZE(kex), err);
-        if (r == 0 && c->accepted_algorithms)
-                r = set_algorithms(s, "PubkeyAcceptedAlgorithms", c->accepted_algorithms, STANDARD_SIGNATURES,
-                                   signatures, ARRAY_SIZE(signatures), err);
-        if (r == 0)
-                r = ssh_hostkey_algorithms(&known, &s->link, err);
-        return r < 0 ? r : set_algorithms(s, "HostKeyAlgorithms", known, "", host_keys, ARRAY_SIZE(host_keys), err);
-}
-
 /* Its known_hosts files are none: it takes no notice of "@revoked". */
 static int set_options(struct ssh *s, struct err *err)
 {
@@ -304,7 +229,7 @@ static int set_options(struct ssh *s, struct err *err)
             (c->rekey_bytes > 0 && ssh_options_set(session, SSH_OPTIONS_REKEY_DATA, &c->rekey_bytes) < 0) ||
             (rekey_s > 0 && ssh_options_set(session, SSH_OPTIONS_REKEY_TIME, &rekey_s) < 0))
                 return ssh_link_error(&s->link, "set options for", err);
-        return set_all_algorithms(s, err);
+        return ssh_algorithms_set(&s->link, err);
 }
 
 static int exchange_keys(struct ssh *s, struct err *err)
@@ -449,73 +374,6 @@ int ssh_forward(struct ssh *s, const char *host, unsigned port, int *ret_fd, str
 
 /* ---- the end ---- */
 
-static const char *last_line(const char *said)
-{
-        const char *newline = strrchr(said, '\n');
-
-        const char *line = newline ? newline + 1 : said;
-
-        return line + strspn(line, " \t");
-}
-
-static enum ssh_end_kind kind_of(const struct ssh_bridge_end *end)
-{
-        if (*end->why)
-                return SSH_END_LOST;
-        if (*end->signal)
-                return SSH_END_SIGNAL;
-        if (end->status < 0)
-                return SSH_END_CLOSED;
-        if (end->status == 127)
-                return SSH_END_NO_COMMAND;
-        /* What Debian's and util-linux' nologin print; it exits with 1. */
-        if (end->status == 1 && strstr(end->head, "This account is currently not available"))
-                return SSH_END_NO_LOGIN;
-        return SSH_END_STATUS;
-}
-
-/* Usage begins with what is wrong, and what fails ends with it. */
-static void quote(struct ssh_end *ret, const struct ssh_bridge_end *end)
-{
-        char last[SHOWN_MAX];
-        size_t used = strlen(ret->text);
-        bool is_one;
-
-        if (!*end->said)
-                return;
-        path_show(NULL, last_line(end->said), last, sizeof(last));
-        is_one = str_equal(end->first, last) || ret->kind != SSH_END_STATUS;
-        snprintf(ret->text + used, sizeof(ret->text) - used, ": %s%s%s", is_one ? "" : end->first,
-                 is_one ? "" : " ... ", last);
-}
-
-static void tell(struct ssh_end *ret, const struct ssh *s, const struct ssh_bridge_end *end)
-{
-        const size_t size = sizeof(ret->text);
-
-        switch (ret->kind) {
-        case SSH_END_LOST:
-                snprintf(ret->text, size, "%s: the connection was lost: %s", s->name, end->why);
-                break;
-        case SSH_END_SIGNAL:
-                snprintf(ret->text, size, "%s: the command was killed by signal %s", s->name, end->signal);
-                break;
-        case SSH_END_CLOSED:
-                snprintf(ret->text, size, "%s: the connection was closed", s->name);
-                break;
-        case SSH_END_NO_COMMAND:
-                snprintf(ret->text, size, "%s: the command is not there (status 127)", s->name);
-                break;
-        case SSH_END_NO_LOGIN:
-                snprintf(ret->text, size, "%s: the account may not run commands (nologin)", s->name);
-                break;
-        default:
-                snprintf(ret->text, size, "%s: the command ended with status %d", s->name, ret->status);
-                break;
-        }
-        quote(ret, end);
-}
-
 int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct err *err)
 {
         struct ssh_bridge_end end;
@@ -528,20 +386,8 @@ int ssh_finish(struct ssh *s, unsigned timeout_s, struct ssh_end *ret, struct er
                 snprintf(ret->text, sizeof(ret->text), "%s: the command has not ended within %u s", s->name, timeout_s);
                 return 0;
         }
-        ret->kind = kind_of(&end);
-        ret->status = end.status;
-        _Static_assert(sizeof(ret->said) == sizeof(end.said), "one is copied to the other");
-        memcpy(ret->said, end.said, sizeof(ret->said));
-        tell(ret, s, &end);
+        ssh_end_tell(ret, s->name, &end);
         return 0;
-}
-
-int ssh_end_explain(const struct ssh_end *end, struct err *err)
-{
-        if (end->kind == SSH_END_LOST)
-                return err_replace(err, -ECONNRESET, end->text);
-        err_replace(err, -EACCES, end->text);
-        return err_hint(err, "another account is needed, whose shell runs commands");
 }
 
 /* Since 0.10 libssh says that a descriptor it was given is not its own, and closes it with the session all the same. */
