@@ -94,7 +94,7 @@
  *        crypttab, crypttab_options, crypttab_values   what is known of an encrypted one
  *        cryptdisk, cryptdisk_mapping, cryptvolume, cryptlog   unlocking and locking it
  *        keyfile, passphrase, ask   its key: files, credentials, the terminal, password agents
- *        device, fstab, mounted, beneath, holders   finding, mounting, unmounting; what it is on; who keeps it busy
+ *        device, fstab, fstab_table, mounted, beneath, holders   mounting, unmounting; what it is on; who keeps it busy
  *        allocation               what btrfs has left for data, and for metadata
  *      system/              the machine around it
  *        service                  what the service manager is told

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "storage/fstab_table.h"
 #include "storage/holders.h"
 #include "storage/mounted.h"
 
@@ -28,71 +29,6 @@
 
 enum { BUSY_TIMEOUT_MS = 5000, BUSY_INTERVAL_MS = 100, SHOWN_MAX = 300 };
 
-/* fstab as it was read. */
-struct table {
-        struct libmnt_table *entries;
-        struct libmnt_cache *cache;
-        const char *path;
-        int broken_line; /* the first that nobody understands, 0: none */
-};
-
-/* ---- the file ---- */
-
-static int note_broken_line(struct libmnt_table *entries, const char *path, int line)
-{
-        struct table *table = mnt_table_get_userdata(entries);
-
-        (void)path;
-        if (table->broken_line == 0)
-                table->broken_line = line;
-        return 1; /* leave it out and go on */
-}
-
-static void table_deinit(struct table *table)
-{
-        mnt_unref_table(table->entries);
-        mnt_unref_cache(table->cache);
-}
-
-static int table_read(struct table *table, struct err *err)
-{
-        /* libmount does not look at it in a process that may not be dumped, as those are that know a passphrase. */
-        const char *path = secure_getenv("LIBMOUNT_FSTAB");
-        int r;
-
-        table->path = path && *path ? path : mnt_get_fstab_path();
-        table->entries = mnt_new_table();
-        table->cache = mnt_new_cache();
-        if (!table->entries || !table->cache || mnt_table_set_cache(table->entries, table->cache) < 0 ||
-            mnt_table_set_userdata(table->entries, table) < 0 ||
-            mnt_table_set_parser_errcb(table->entries, note_broken_line) < 0)
-                return err_oom(err);
-        r = mnt_table_parse_fstab(table->entries, table->path);
-        if (r == 0)
-                return 0;
-        (void)err_usage(err, "cannot read '%s': %s", table->path, strerror(r < 0 ? -r : EINVAL));
-        return err->code = r < 0 ? r : -EINVAL;
-}
-
-static bool is_for(struct libmnt_fs *fs, const char *point, struct libmnt_cache *cache)
-{
-        const char *target = mnt_fs_get_target(fs);
-
-        return target && target[0] == '/' && !mnt_fs_is_swaparea(fs) && mnt_fs_match_target(fs, point, cache);
-}
-
-static int fail_no_entry(const struct table *table, const char *point, struct err *err)
-{
-        char shown[SHOWN_MAX];
-
-        path_show(NULL, point, shown, sizeof(shown));
-        (void)err_usage(err, "there is no entry for '%s' in %s", shown, table->path);
-        err->code = -ENOENT;
-        if (table->broken_line > 0)
-                return err_hint(err, "line %d of it could not be understood", table->broken_line);
-        return err_hint(err, "add one; with the option noauto if the disk is not always there");
-}
-
 static int fail_root(const char *point, struct err *err)
 {
         char shown[SHOWN_MAX];
@@ -109,38 +45,10 @@ static bool is_root(const char *point)
         return path && str_equal(path, "/");
 }
 
-/*
- * Find the entry for @point: the one that is mounted as @m (NULL: nothing is), else the first whose device is there,
- * else the first. Return 1 if it is the mounted one, 0, or a negative errno.
- */
-static int table_choose(const struct table *table, const char *point, const struct mount *m, struct origin *ret,
-                        struct err *err)
-{
-        struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-        struct libmnt_fs *fs;
-        bool found = false, mounted = false;
-
-        if (!iter)
-                return err_oom(err);
-        while (!mounted && mnt_table_next_fs(table->entries, iter, &fs) == 0) {
-                struct origin origin;
-
-                if (!is_for(fs, point, table->cache))
-                        continue;
-                origin_find(&origin, fs, table->cache);
-                mounted = m && origin_is_mounted(&origin, m, point, false);
-                if (mounted || !found || (ret->kind == ORIGIN_MISSING && origin.kind != ORIGIN_MISSING))
-                        *ret = origin;
-                found = true;
-        }
-        mnt_free_iter(iter);
-        return found ? mounted : fail_no_entry(table, point, err);
-}
-
 /* ---- errors ---- */
 
-static int fail_other(const struct table *table, const struct origin *origin, const struct mount *m, const char *point,
-                      struct err *err)
+static int fail_other(const struct fstab_table *table, const struct origin *origin, const struct mount *m,
+                      const char *point, struct err *err)
 {
         char shown[SHOWN_MAX], wanted[SHOWN_MAX], source[SHOWN_MAX], root[SHOWN_MAX];
 
@@ -225,7 +133,7 @@ static struct libmnt_context *free_context(struct libmnt_context *context)
 DEFINE_FREEP(struct libmnt_context, free_context)
 
 /* What libmount is to do with the entry; @more is added to its options. */
-static int prepare(struct libmnt_context **ret, const struct table *table, const struct origin *origin,
+static int prepare(struct libmnt_context **ret, const struct fstab_table *table, const struct origin *origin,
                    const char *more, struct err *err)
 {
         _cleanup_(free_contextp) struct libmnt_context *context = mnt_new_context();
@@ -268,7 +176,7 @@ static int unmount_once(const char *point, struct err *err)
 }
 
 /* What we have mounted is not what it should be. Fills @err. */
-static int undo(const struct table *table, struct libmnt_context *context, int rc, const struct origin *origin,
+static int undo(const struct fstab_table *table, struct libmnt_context *context, int rc, const struct origin *origin,
                 const struct mount *m, const char *point, struct err *err)
 {
         ERR_LOCAL(ignored);
@@ -286,7 +194,7 @@ static int undo(const struct table *table, struct libmnt_context *context, int r
         return err->code;
 }
 
-static int mount_entry(const struct table *table, struct origin *origin, const char *point, bool read_only,
+static int mount_entry(const struct fstab_table *table, struct origin *origin, const char *point, bool read_only,
                        struct err *err)
 {
         _cleanup_(free_contextp) struct libmnt_context *context = NULL;
@@ -316,100 +224,53 @@ static int mount_entry(const struct table *table, struct origin *origin, const c
 
 int fstab_check(const char *point, struct err *err)
 {
-        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(fstab_table_deinit) struct fstab_table table = { .entries = NULL };
         struct origin origin;
         int r;
 
         if (is_root(point))
                 return fail_root(point, err);
-        r = table_read(&table, err);
+        r = fstab_table_read(&table, err);
         if (r == 0)
-                r = table_choose(&table, point, NULL, &origin, err);
+                r = fstab_table_choose(&table, point, NULL, &origin, err);
         return r < 0 ? r : 0;
-}
-
-/* Names that udev gives to what is in a mapping, which are not there before it is. */
-static bool may_be_inside(struct libmnt_fs *fs)
-{
-        const char *source = mnt_fs_get_source(fs);
-
-        return mnt_fs_get_tag(fs, NULL, NULL) == 0 || (source && str_starts(source, "/dev/disk/"));
-}
-
-static enum fstab_mapping compare_mapping(const struct origin *origin, const char *mapping)
-{
-        const char *source = mnt_fs_get_source(origin->fs);
-        struct stat st;
-
-        if (source && str_equal(source, mapping))
-                return FSTAB_MAPPING_RIGHT;
-        if (origin->kind == ORIGIN_MISSING && may_be_inside(origin->fs))
-                return FSTAB_MAPPING_UNKNOWN;
-        if (origin->kind == ORIGIN_DEVICE && stat(mapping, &st) == 0 && st.st_rdev == origin->st.st_rdev)
-                return FSTAB_MAPPING_RIGHT;
-        return FSTAB_MAPPING_OTHER;
-}
-
-/* The best of all entries for @point: which of them will be there is known when it is unlocked. */
-static int find_best_mapping(const struct table *table, const char *point, const char *mapping, struct err *err)
-{
-        struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-        enum fstab_mapping best = FSTAB_MAPPING_OTHER;
-        struct libmnt_fs *fs;
-        bool found = false;
-
-        if (!iter)
-                return err_oom(err);
-        while (mnt_table_next_fs(table->entries, iter, &fs) == 0) {
-                enum fstab_mapping mapped;
-                struct origin origin;
-
-                if (!is_for(fs, point, table->cache))
-                        continue;
-                origin_find(&origin, fs, table->cache);
-                mapped = compare_mapping(&origin, mapping);
-                best = mapped > best ? mapped : best;
-                found = true;
-        }
-        mnt_free_iter(iter);
-        return found ? (int)best : fail_no_entry(table, point, err);
 }
 
 int fstab_find_mapping(const char *point, const char *name, struct err *err)
 {
-        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(fstab_table_deinit) struct fstab_table table = { .entries = NULL };
         _cleanup_(mount_deinit) struct mount m = { .line = NULL };
         _cleanup_(freep) char *mapping = path_join("/dev/mapper", name);
         struct origin origin;
-        int r = mapping ? table_read(&table, err) : err_oom(err);
+        int r = mapping ? fstab_table_read(&table, err) : err_oom(err);
 
         if (r == 0)
                 r = mounted_find(&m, point, err);
         if (r > 0) {
-                r = table_choose(&table, point, &m, &origin, err);
+                r = fstab_table_choose(&table, point, &m, &origin, err);
                 if (r > 0)
-                        return compare_mapping(&origin, mapping);
+                        return fstab_table_compare(&origin, mapping);
         }
         /* What else is mounted there fstab_mount() will not take for the entry's. */
-        return r < 0 ? r : find_best_mapping(&table, point, mapping, err);
+        return r < 0 ? r : fstab_table_mapping(&table, point, mapping, err);
 }
 
 int fstab_mount(const char *point, bool read_only, struct err *err)
 {
-        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(fstab_table_deinit) struct fstab_table table = { .entries = NULL };
         _cleanup_(mount_deinit) struct mount before = { .line = NULL };
         struct origin origin;
         int r, mounted;
 
         if (is_root(point))
                 return fail_root(point, err);
-        r = table_read(&table, err);
+        r = fstab_table_read(&table, err);
         if (r < 0)
                 return r;
         mounted = mounted_find(&before, point, err);
         if (mounted < 0)
                 return mounted;
-        r = table_choose(&table, point, mounted > 0 ? &before : NULL, &origin, err);
+        r = fstab_table_choose(&table, point, mounted > 0 ? &before : NULL, &origin, err);
         if (r != 0)
                 return r < 0 ? r : FSTAB_ALREADY;
         if (mounted > 0)
@@ -425,18 +286,18 @@ int fstab_mount(const char *point, bool read_only, struct err *err)
 int fstab_remount_writable(const char *point, struct err *err)
 {
         _cleanup_(free_contextp) struct libmnt_context *context = NULL;
-        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(fstab_table_deinit) struct fstab_table table = { .entries = NULL };
         _cleanup_(mount_deinit) struct mount m = { .line = NULL };
         struct origin origin;
         struct statvfs now;
-        int r = table_read(&table, err), rc;
+        int r = fstab_table_read(&table, err), rc;
 
         if (r < 0)
                 return r;
         r = mounted_find(&m, point, err);
         if (r <= 0)
                 return r < 0 ? r : err_run(err, -ENOTCONN, "make writable what is mounted on", point);
-        r = table_choose(&table, point, &m, &origin, err);
+        r = fstab_table_choose(&table, point, &m, &origin, err);
         if (r <= 0)
                 return r < 0 ? r : fail_other(&table, &origin, &m, point, err);
         if (mnt_fs_get_option(origin.fs, "ro", NULL, NULL) == 0)
@@ -471,13 +332,13 @@ static bool is_above(struct libmnt_fs *fs, const char *path)
 
 bool fstab_is_awaited(const char *path, char **ret_point)
 {
-        _cleanup_(table_deinit) struct table table = { .entries = NULL };
+        _cleanup_(fstab_table_deinit) struct fstab_table table = { .entries = NULL };
         struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         const char *nearest = NULL;
         struct libmnt_fs *fs;
         ERR_LOCAL(err);
 
-        if (iter && table_read(&table, &err) == 0) {
+        if (iter && fstab_table_read(&table, &err) == 0) {
                 while (mnt_table_next_fs(table.entries, iter, &fs) == 0) {
                         if (is_above(fs, path) && (!nearest || strlen(mnt_fs_get_target(fs)) > strlen(nearest)))
                                 nearest = mnt_fs_get_target(fs);
