@@ -171,6 +171,15 @@ expect_status 0 with_fault '' fgetxattr error=ENODATA:when=1+ "$source" "rsync:/
 was_injected || fail "no fault at fgetxattr"
 says "'dir/file' changed each time it was read"
 cmp -s "$source/dir/file" "$ours/dir/file" || fail "the file itself is not there"
+# Of a directory, which is asked for by the number of its list; and one that stays is not told.
+setfattr -n user.long -v "$(head -c 70 /dev/zero | tr '\0' z)" "$source/dir"
+expect_status 0 with_fault '' getxattr error=ENODATA:when=1+ "$source" "rsync://127.0.0.1:$port/ours"
+was_injected || fail "no fault at getxattr"
+says "'dir' changed each time it was read"
+setfattr -n user.long -v "$(head -c 70 /dev/zero | tr '\0' y)" "$source/dir"
+push 0 run_backup
+! grep 'changed each time' "$tmp/err" || fail "nothing has changed meanwhile"
+exact
 
 echo "-- something is mounted on a directory that was listed"
 mkdir "$source/later"

@@ -418,6 +418,7 @@ int rsync_lists_find(const struct rsync_lists *l, int32_t number, struct rsync_i
                 .mode = item ? item->mode : S_IFDIR,
                 .flags = item ? item->flags : 0,
                 .start = list->start,
+                .is_between = !item,
         };
         return 0;
 }

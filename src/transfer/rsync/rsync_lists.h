@@ -25,9 +25,10 @@ struct rsync_lists;
 enum { RSYNC_LISTS_END = 1 };
 
 struct rsync_item {
-        mode_t mode;    /* of a number between two lists only the type is known */
-        unsigned flags; /* rsync_entry_flag */
-        int32_t start;  /* of its list */
+        mode_t mode;
+        unsigned flags;  /* rsync_entry_flag */
+        int32_t start;   /* of its list */
+        bool is_between; /* of two lists: the directory of the second; only the type is known */
 };
 
 /* NULL when memory is short. */

@@ -102,13 +102,18 @@ static int put_value(struct rsync_push *p, const struct xattr *x, uint32_t wish)
         return x ? buf_append(&p->talk.plain, x->value, x->size) : 0;
 }
 
-/* What the numbers were told for is not what is there now. */
-static bool has_other_attributes(struct rsync_push *p, const struct rsync_request *q, const struct entry *e)
+/* Is what the numbers were told for not what is there now? Of a directory that can only be told by one that is missing.
+ */
+static bool has_other_attributes(struct rsync_push *p, const struct rsync_request *q, const struct entry *e,
+                                 bool is_missing)
 {
         struct rsync_item item;
 
-        return rsync_lists_find(p->lists, q->number, &item, &p->item_path) == 0 &&
-               item.flags >> RSYNC_ENTRY_SET_SHIFT != rsync_entry_set(e) >> RSYNC_ENTRY_SET_SHIFT;
+        if (rsync_lists_find(p->lists, q->number, &item, &p->item_path) != 0)
+                return false;
+        if (item.is_between)
+                return is_missing;
+        return item.flags >> RSYNC_ENTRY_SET_SHIFT != rsync_entry_set(e) >> RSYNC_ENTRY_SET_SHIFT;
 }
 
 /* Each number is relative to the one before. An entry that is gone has no attributes any more. */
@@ -131,7 +136,7 @@ static int put_values(struct rsync_push *p, const struct rsync_request *q, const
         }
         if (code < 0 || rsync_put_byte(&p->talk.plain, 0) < 0)
                 return err_oom(err);
-        if (e && q->wishes_size > 1 && has_other_attributes(p, q, e))
+        if (e && q->wishes_size > 1 && has_other_attributes(p, q, e, is_missing))
                 report_unsteady(p->config->report, NULL, buf_text(&p->item_path));
         else if (is_missing) {
                 (void)err_item_at(err, -ENODATA, "read an attribute of", buf_text(&p->item_path), "");
