@@ -59,10 +59,10 @@ class Prompt:
         self.type(line.encode())
         self.until(re.escape(line.encode()) + b"$")
         self.type(LIST[self.shell])
-        told = self.settle(1).decode()
-        self.type(b"\x15\n")
-        self.until(rb"@> $")
-        return told
+        told = self.settle(1)
+        # What was late comes before the answer to what is typed next.
+        self.type(b"\x15it over\n")
+        return (told + self.until(rb"\{over\}.*@> $")).decode()
 
     def completed(self, line):
         self.type(line.encode())

@@ -10,7 +10,7 @@ start_attack() {
         local user=$1
         shift
 
-        rm -f "$tmp/ready"
+        rm -f "$tmp/ready" "$tmp/swaps"
         setpriv --pdeathsig KILL "$PYTHON" "$here/opened.py" "$tmp/opened" "${watched[@]}" >"$tmp/ready" &
         watcher=$!
         until grep -qs ready "$tmp/ready"; do
@@ -20,12 +20,21 @@ start_attack() {
         setpriv --reuid="$user" --regid="$user" --clear-groups --no-new-privs \
                 --pdeathsig KILL "$PYTHON" "$here/attacker.py" "$@" >"$tmp/swaps" &
         attacker=$!
+        attacker_says ready
+}
+
+# attacker_says WORD: it has, or will soon.
+attacker_says() {
+        until grep -qs "^$1$" "$tmp/swaps"; do
+                kill -0 "$attacker" 2>/dev/null || fail "there is no attacker"
+                sleep 0.05
+        done
 }
 
 end_attack() {
+        attacker_says first
         kill -TERM "$attacker"
         wait "$attacker" || fail "the attacker failed"
-        [ "$(cat "$tmp/swaps")" -gt 0 ] || fail "nothing ever changed places"
         kill -TERM "$watcher"
         wait "$watcher" || fail "the watcher failed"
         [ ! -s "$tmp/opened" ] || fail "opened, and must not be: $(sort "$tmp/opened" | uniq -c)"

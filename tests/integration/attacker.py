@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """attacker.py [--once=SECONDS] A B [A B]...: let each two names change places, at full speed, until a signal ends it.
 
-With --once each pair changes places one time, so long after both names are there.
+"ready" is printed when a signal may come, "first" when two names have changed places, and in the end how often. With --once
+each pair changes places one time, so long after both names are there, and nothing but the end is told.
 """
 import ctypes
 import os
@@ -24,9 +25,12 @@ def main():
     names = [os.fsencode(name) for name in arguments[once:]]
     pairs = list(zip(names[::2], names[1::2]))
     ended = []
+    told = once
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.append(True))
     swaps = 0
+    if not told:
+        print("ready", flush=True)
     while pairs and not ended:
         for pair in list(pairs):
             if once:
@@ -35,6 +39,9 @@ def main():
                 time.sleep(float(arguments[0].partition("=")[2]))
                 pairs.remove(pair)
             swaps += exchange(*pair)
+            if swaps and not told:
+                told = True
+                print("first", flush=True)
     print(swaps)
 
 

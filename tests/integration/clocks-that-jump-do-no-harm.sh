@@ -133,7 +133,7 @@ for date in '2044-01-01' '1980-01-01' '1970-01-01 00:00:01 UTC'; do
                 strace -f -qq -o /dev/null -E LD_PRELOAD="$library" -e trace=syncfs -e inject=syncfs:signal=KILL:when=1 \
                 "$RSB_PROGRAM" --disable-notifications -b "$tmp/source-${date::4}" "$parent/latest" 2>/dev/null || killed=$?
         [ "$killed" = 137 ] || fail "it was not killed: $killed"
-        find "$parent/latest" -type f -newerct "@$(stat -c %Y "$tmp/began")" -links 1 -size +0 >"$tmp/lost"
+        find "$parent/latest" -type f -newercm "$tmp/began" -links 1 -size +0 >"$tmp/lost"
         [ -s "$tmp/lost" ] || fail "it has written nothing"
         "$PYTHON" - "$tmp/lost" <<'END'
 import os, sys

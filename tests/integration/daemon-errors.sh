@@ -104,13 +104,17 @@ while [ ! -s "$tmp/held" ]; do
         kill -0 $holder || fail "$(cat "$tmp/held")"
         sleep 0.05
 done
+: >"$tmp/err"
 run_backup --retries=5 "$source" "rsync://127.0.0.1:$daemon_port/ours" >"$tmp/out" 2>"$tmp/err" &
 waiting=$!
 while ! grep -q 'trying again' "$tmp/err"; do
         kill -0 $waiting || fail "it does not try again: $(cat "$tmp/err")"
         sleep 0.05
 done
-umount "$source"
+until umount "$source" 2>"$tmp/busy"; do # when it is between two attempts
+        kill -0 $waiting || fail "it does not wait: $(cat "$tmp/err")"
+        sleep 0.05
+done
 kill $holder
 wait $holder || true
 status=0

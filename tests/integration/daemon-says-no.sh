@@ -116,6 +116,7 @@ while [ ! -s "$tmp/held" ]; do
 done
 push 1 "$at/narrow"
 says_once 'max connections (1) reached'
+: >"$tmp/err"
 run_backup --retries=9 source "$at/narrow" >"$tmp/out" 2>"$tmp/err" &
 waiting=$!
 while ! grep -q 'trying again' "$tmp/err"; do

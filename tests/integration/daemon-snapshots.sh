@@ -147,6 +147,10 @@ for delay in 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
         kill -9 $pid 2>/dev/null || true
         wait $pid 2>/dev/null || true
 done
+# What they had asked for is done, or given up.
+while pgrep -P "${rsyncd_pids[one]}" >/dev/null; do
+        sleep 0.05
+done
 touch -d '1 minute ago' "$source"
 expect_status 0 back_up
 frozen "$dir" --gone-ok

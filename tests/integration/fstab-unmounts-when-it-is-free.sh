@@ -11,16 +11,14 @@ image a.img ext4 8M
 mkdir point
 entry "$tmp/a.img" point ext4 loop
 
-# use COMMAND...: something that uses the filesystem, until it is ended. Sets $user.
+# use COMMAND...: something that uses the filesystem, until it is ended, and is a sleep(1) in the end. Sets $user.
 use() {
-        mkfifo ready
-        (
-                echo >ready
-                exec "$@"
-        ) >/dev/null 2>&1 &
+        "$@" >/dev/null 2>&1 &
         user=$!
-        read -r _ <ready
-        rm ready
+        until [ "$(cat "/proc/$user/comm")" = sleep ]; do
+                kill -0 "$user" || fail "nobody uses it"
+                sleep 0.02
+        done
 }
 
 # ---- by whom ----
@@ -70,7 +68,7 @@ wait "$user" || true
 wait "$unmounting" || fail "it was not unmounted: $(cat unmounting)"
 [ "$(cat unmounting)" = ok ] || fail "it was not unmounted: $(cat unmounting)"
 answers no mounted point
-[ -z "$(losetup -n -O NAME -j "$tmp/a.img")" ] || fail "the loop device is still there"
+no_loop a.img
 
 # ---- in the order in which they were mounted on one another ----
 answers mounted mount point

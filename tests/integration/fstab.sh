@@ -72,12 +72,30 @@ mounts() {
         grep -c . /proc/self/mountinfo
 }
 
+# loops: those of our files. One that is free is there yet as long as somebody else looks at all disks.
+loops() {
+        losetup -n -O NAME,BACK-FILE | grep -F "$tmp" | sort
+}
+
+# no_loop FILE: nor will there be.
+no_loop() {
+        for _ in $(seq 600); do
+                [ -n "$(losetup -n -O NAME -j "$tmp/$1")" ] || return 0
+                sleep 0.05
+        done
+        fail "the loop device of $1 is still there"
+}
+
 # nothing_changes COMMAND...: no mount and no loop device more or less.
 nothing_changes() {
         local before after
 
-        before=$(mounts; losetup -n -O NAME,BACK-FILE | grep -F "$tmp" | sort)
+        before=$(mounts; loops)
         "$@"
-        after=$(mounts; losetup -n -O NAME,BACK-FILE | grep -F "$tmp" | sort)
-        [ "$before" = "$after" ] || fail "something was left behind: $before / $after"
+        for _ in $(seq 600); do
+                after=$(mounts; loops)
+                [ "$before" != "$after" ] || return 0
+                sleep 0.05
+        done
+        fail "something was left behind: $before / $after"
 }

