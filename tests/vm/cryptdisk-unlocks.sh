@@ -322,6 +322,10 @@ in_use() {
         sleep 1000 &
         exec 3<&-
         holder=$!
+        until [ "$(cat /proc/$holder/comm)" = sleep ]; do
+                kill -0 $holder || fail "nobody uses it"
+                sleep 0.05
+        done
         "$probe" lock luks1 2>log && fail "a disk in use was locked"
         said "it is used by sleep ($holder)"
         is_unlocked luks1 || fail "a disk in use was torn away"

@@ -105,7 +105,7 @@ start() {
         rm -f "$source"/piece.*
         generation=$((${generation:-0} + 1))
         head -c 3M /dev/urandom | split -b 400k - "$source/piece.$generation."
-        "$RSB" --disable-notifications --remote-command="$agent" --bwlimit=800 "${job[@]}" "$@" "$source" \
+        "$RSB" --disable-notifications --remote-command="$agent" --bwlimit=500 "${job[@]}" "$@" "$source" \
                 "far:$parent/latest" >"$tmp/out" 2>"$tmp/err" &
         client=$!
         for _ in $(seq 1200); do

@@ -14,16 +14,22 @@
 #     plug N, unplug N     disk N (0 is /dev/ubda) comes or goes; one that is open does not go
 #     kill [SECONDS]       the power fails, after that time; returns at once if there is one
 host() {
-        local reply
+        local reply _
 
         if [ -z "${to_host:-}" ]; then
                 exec {to_host}<>/dev/tty1
                 stty raw -echo <&"$to_host"
         fi
-        echo "$*" >&"$to_host"
-        [ "${1%% *}" = kill ] && return
-        read -r reply <&"$to_host"
-        [ "${reply%%OK*}" != "$reply" ] || fail "the host, when asked for $*: $reply"
+        # udev may be looking at what goes.
+        for _ in $(seq 100); do
+                echo "$*" >&"$to_host"
+                [ "${1%% *}" = kill ] && return
+                read -r reply <&"$to_host"
+                [ "${reply%%OK*}" = "$reply" ] || return 0
+                [ "$1" = unplug ] || break
+                sleep 0.1
+        done
+        fail "the host, when asked for $*: $reply"
 }
 
 # cut_the_power: here and now.

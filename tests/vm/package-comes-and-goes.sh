@@ -65,7 +65,7 @@ expect_status 0 systemctl enable --now rsync-system-backup@job.timer
 need cryptsetup
 modprobe dm-crypt
 luks_format /dev/ubda secret
-echo "disk UUID=$(uuid_of /dev/ubda) none luks,noauto" >/etc/crypttab
+echo "disk UUID=$(uuid_of /dev/ubda) none luks,noauto,timeout=1h" >/etc/crypttab
 printf '%s\n' '[held]' "source = $tmp/source" "destination = $tmp/backups/held" 'crypto = disk' >/etc/rsync-system-backup/held.ini
 expect_status 0 systemctl start rsync-system-backup@held.service
 held=$(systemctl show --value -p MainPID rsync-system-backup@held.service)

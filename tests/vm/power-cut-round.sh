@@ -21,6 +21,9 @@ type=${kind#luks-} type=${type%-links}
 point=/mnt/disk parent=/mnt/disk/parent source=/mnt/system/source
 export STATE_DIRECTORY=/mnt/system/state
 disk=/dev/ubda options=(--relaxed --hourly=3)
+# By itself ext4 writes its journal after five seconds, which a round may take on a busy machine.
+mounted=defaults
+[ "$type" != ext4 ] || mounted=commit=300
 not_done=${RSB_CUT_NOT:-}
 unset RSB_CUT_NOT
 readonly broken=3 not_reached=4
@@ -38,7 +41,7 @@ set_hour() {
 
 describe_disk() {
         echo "disk /dev/ubda /mnt/system/key luks" >/etc/crypttab
-        echo "/dev/mapper/disk $point auto noauto 0 0" >/etc/fstab
+        echo "/dev/mapper/disk $point auto noauto,$mounted 0 0" >/etc/fstab
         disk=/dev/mapper/disk
         options+=(--crypto=disk "--mount=$point")
 }
@@ -65,7 +68,7 @@ make_disks() {
 
 open_disk() {
         [ $disk = /dev/ubda ] || unlock /dev/ubda secret disk
-        mount $disk $point
+        mount -o "$mounted" $disk $point
 }
 
 # A disk that the program is to open must not be open.
@@ -80,7 +83,7 @@ open_and_check_disk() {
         open_disk
         umount $point
         check_filesystem $disk "$type"
-        mount $disk $point
+        mount -o "$mounted" $disk $point
         if [ -e "$SHARE/acknowledged" ] && ! grep -q " $parent$" "$STATE_DIRECTORY/disks"; then
                 echo "the machine does not remember the disk"
                 exit $broken

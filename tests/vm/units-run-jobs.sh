@@ -130,7 +130,7 @@ close_by_hand
 step 'watchdog'
 echo "backups UUID=$(uuid_of /dev/ubda) none luks,noauto" >/etc/crypttab
 mkdir $units/$unit.d
-printf '[Service]\nWatchdogSec=6s\n' >$units/$unit.d/watchdog.conf
+printf '[Service]\nWatchdogSec=12s\n' >$units/$unit.d/watchdog.conf
 systemctl daemon-reload
 expect_status 0 systemctl start $unit
 [ "$(property ActiveState)" = active ] || fail "it is not active: $(systemctl show $unit)"
