@@ -52,7 +52,7 @@ agent_has_ended() {
 
         pid=$(cat "$tmp/agent.pid")
         for _ in $(seq 300); do
-                kill -0 "$pid" 2>/dev/null || return 0
+                is_there "$pid" "$tmp" || return 0
                 sleep 0.1
         done
         fail "the agent is still there"

@@ -30,6 +30,7 @@ break_disk() {
         fi
 }
 repair_disk() {
+        settle
         umount "$tmp/disk"
         if [ "$type" = xfs ]; then
                 mount -o loop "$tmp/disk.img" "$tmp/disk" # the log is replayed

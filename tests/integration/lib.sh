@@ -185,6 +185,12 @@ END
         closed_port=$(cat "$tmp/closed-port")
 }
 
+# is_there PID DIRECTORY: that process is, and is one of this test's, since it was started from that directory or its
+# environment names it: where there are few numbers for processes, somebody else's has the same one some seconds later.
+is_there() {
+        grep -qsF -- "$2" "/proc/$1/cmdline" "/proc/$1/environ"
+}
+
 # name_newest PARENT NAME: the newest snapshot gets that name; its date is to be older than that of all others.
 name_newest() {
         mv "$1/$(snapshots "$1" | tail -n 1)" "$1/$2"

@@ -18,27 +18,29 @@ is_root || skip "needs root, to let users log in"
 over=$(mktemp -d "${TMPDIR:-/tmp}/rsb-over.XXXXXX")
 chmod 711 "$over"
 
+# shellcheck disable=SC2086 # several
 end_over() {
-        local file pid
+        local pid
 
-        for file in "$over/sshd.pid" "$over/agent.pid"; do
-                pid=$(cat "$file" 2>/dev/null) && kill -CONT "$pid" 2>/dev/null && kill "$pid" 2>/dev/null
-        done
+        pid=$(cat "$over/sshd.pid" 2>/dev/null) && kill "$pid" 2>/dev/null
+        pid=$(agents) && kill -CONT $pid 2>/dev/null && kill $pid 2>/dev/null
         umount -l /etc/passwd /etc/ssh/ssh_config 2>/dev/null
         rm -rf --one-file-system "$over"
 }
 trap 'status=$?; end_over; clean_up "$status"' EXIT
 
-# The agent that was started last has ended, and all that it held is free.
-settle() {
-        local pid
+# agents: the processes of all that there are, also of those that have not come to the program yet.
+agents() {
+        pgrep -f "$over/(agent|traced|limited|launcher|program)"
+}
 
-        pid=$(cat "$over/agent.pid" 2>/dev/null) || return 0
-        for _ in $(seq 300); do
-                kill -0 "$pid" 2>/dev/null || return 0
+# All agents have ended, also one that a client had just asked for when it was killed, and all that they held is free.
+settle() {
+        for _ in $(seq 1200); do
+                pgrep -P "$(cat "$over/sshd.pid")" >"$over/sessions" || agents >"$over/agents" || return 0
                 sleep 0.05
         done
-        fail "the agent is still there"
+        fail "an agent is still there: $(cat "$over/agents")"
 }
 
 # write_over_agent FILE COMMAND: COMMAND starts the program in the other machine's place.
