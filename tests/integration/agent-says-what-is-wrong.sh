@@ -60,7 +60,7 @@ oldest, newest, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
 sys.stdout.buffer.write(magic + struct.pack("<HHIB", oldest, newest, 0, len(name)) + name)
 sys.stdout.buffer.write(bytes.fromhex("".join(sys.argv[4:])))
 sys.stdout.buffer.flush()
-time.sleep(5)
+time.sleep(30)
 END
 far_is "$PYTHON $tmp/hello.py 2 3 9.9.9 #"
 says 'rsync-system-backup 9.9.9'
@@ -73,8 +73,9 @@ for packet in 02000000ff00 0500000010040000ff 00000000 ffffff00 0400000011020102
         far_is "$PYTHON $tmp/hello.py 1 1 1 $packet #" --timeout=3
         says 'far: '
 done
-far_is "$PYTHON $tmp/hello.py 1 1 1 #" --timeout=1
-says 'far: the server has been silent for 1 seconds'
+# Longer than any login takes on a busy machine.
+far_is "$PYTHON $tmp/hello.py 1 1 1 #" --timeout=10
+says 'far: the server has been silent for 10 seconds'
 
 # The other way round: a client of another version, or something that is no client, on the agent's input.
 agent_gets() {

@@ -143,7 +143,7 @@ fi
 echo "-- the server is restarted"
 change
 plan
-start -b --bwlimit=1000
+start -b --retries=9 --bwlimit=1000
 in_the_transfer
 server=$(cat "$tmp/far.pid")
 sessions=$(pgrep -P "$server")
@@ -151,11 +151,14 @@ sessions=$(pgrep -P "$server")
 kill "$server" $sessions
 timeout 30 tail --pid="$server" -f /dev/null || fail "the server does not end"
 sleep 1
-"$sshd" -f "$tmp/far.conf" -E "$tmp/far.log"
+for _ in $(seq 60); do
+        ! sshd_listens "$tmp/far.conf" "$tmp/far.log" "$tmp/far.pid" || break
+        sleep 1 # somebody else's connection has got its port
+done
 status=0
 wait $client || status=$?
 [ "$status" = 0 ] || fail "status $status: $(cat "$tmp/err")"
-says 'trying again in 1 s (1 of 3)'
+says 'trying again in 1 s (1 of 9)'
 same "$source" "$parent/latest"
 heals
 
@@ -173,11 +176,15 @@ lost_at() {
                 "$PYTHON" "$here/stop-when.py" "$tmp/agent.pid" "$pattern" &
                 first=$!
                 start "$@"
+                while kill -0 $first 2>/dev/null && kill -0 $client 2>/dev/null; do
+                        sleep 0.05
+                done
+                kill $first 2>/dev/null || true
                 if wait $first; then
-                        kill -KILL $client
+                        kill -KILL $client 2>/dev/null || true
                         wait $client 2>/dev/null || true
                         sleep 0.5
-                        kill -CONT "$(cat "$tmp/agent.pid")"
+                        kill -CONT "$(cat "$tmp/agent.pid")" 2>/dev/null || true
                         heals
                         return
                 fi

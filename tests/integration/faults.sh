@@ -67,7 +67,7 @@ was_injected() {
 # process is $stopped (over SSH the agent's, or the client's); go_on lets it go on and waits for it, what it said is in
 # $tmp/err.
 stop_at() {
-        local path=$1 call=$2 when=$3 lines _
+        local path=$1 call=$2 when=$3 lines end=$((SECONDS + 60))
         shift 3
 
         rm -f "$tmp/trace"
@@ -75,7 +75,7 @@ stop_at() {
         traced "$path" -D -q -e trace="$call" -e inject="$call:signal=STOP:when=$when" -- "$@" >"$tmp/out" 2>"$tmp/err" &
         stopped_run=$!
         stopped=$stopped_run
-        for _ in $(seq 1000); do
+        while [ $SECONDS -lt $end ]; do
                 # A line for each thread, when it has stopped.
                 kill -0 "$stopped_run" 2>/dev/null || break
                 ! is_far "$path" || stopped=$(cat "$over/agent.pid")

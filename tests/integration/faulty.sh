@@ -22,7 +22,7 @@ start_proxy() {
         config 'Host far' 'HostName 127.0.0.1' "Port $port" "IdentityFile $keys/client" "User $user"
 }
 
-# Those from before are over, but for one that is stalled.
+# Those from before are over.
 all_over() {
         for _ in $(seq "$1"); do
                 [ "$(cat "$tmp/proxy/open")" != 0 ] || break
@@ -31,7 +31,7 @@ all_over() {
 }
 
 plan() {
-        all_over 60
+        all_over 600
         : >"$tmp/proxy/counts"
         [ $# = 0 ] || printf '%s\n' "$@" >"$tmp/proxy/plan"
         [ $# != 0 ] || rm -f "$tmp/proxy/plan"

@@ -837,8 +837,11 @@ def cut(source, program, step):
     def one(most):
         return most, most // step % 2 == 1, Trial(source, program, Case(play), most, most // step % 2 == 1)
 
-    for most, is_reset, trial in together(one, range(0, whole.sent, step)):
+    for most, is_reset, trial in list(together(one, range(0, whole.sent, step))):
         wrong = trial.wrong((1,), "")
+        if wrong: # see main()
+            trial = one(most)[2]
+            wrong = trial.wrong((1,), "")
         if wrong or os.environ.get("RSB_HOSTILE_SHOW"):
             tell("%s after %d of %d bytes" % ("reset" if is_reset else "end", most, whole.sent), trial, wrong)
         failed += wrong is not None

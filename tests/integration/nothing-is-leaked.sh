@@ -111,7 +111,7 @@ for delay in 1 2 3 4 5; do
         until grep -q '^running' parent/.rsync-system-backup/state || ! kill -0 $pid 2>/dev/null; do
                 sleep 0.0$delay
         done
-        kill -TERM $pid
+        kill -TERM $pid 2>/dev/null || true # it may be over
         status=0
         wait $pid || status=$?
         leaks_none log/found || fail "a descriptor is still open after a signal: $(cat log/found)"

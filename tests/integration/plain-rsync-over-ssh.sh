@@ -293,7 +293,7 @@ END
 }
 rsync_dies
 rm -rf a
-expect_status 0 by_rsync --bwlimit=3M source "far:$tmp/a"
+expect_status 0 by_rsync --bwlimit=1M source "far:$tmp/a"
 says 'trying again in 1 s (1 of 3)'
 equal source a
 rm path/rsync

@@ -110,7 +110,7 @@ cd "$tmp" || exit
 for fault in EIO TERM; do
         history
         first="$(snapshots "$parent" | head -n 1)"
-        touch "$parent/$first"/{1..99}
+        touch "$parent/$first"/{1..999}
         cut_off=("$parent/.rsync-system-backup.trash-1" unlinkat)
         options=(-r --daily=38 --report="$tmp/r.json" "$parent/latest")
         if [ $fault = EIO ]; then

@@ -38,9 +38,9 @@ for directory in some/where 'what [?] is*' 'two open' 'back\slash'; do
         mkdir -p "$modules/open/$directory"
         expect_status 0 probe -d -n -i -z all -t 30 -l ../latest "open/$directory"
         agrees 'protocol 32'
-        for i in $(seq 100); do
+        for i in $(seq 600); do
                 ! grep -qF "rsync to open/$directory/ from" "$tmp/main.rsyncd.log" || break
-                [ "$i" != 100 ] || fail "it took it for something else: $(cat "$tmp/main.rsyncd.log")"
+                [ "$i" != 600 ] || fail "it took it for something else: $(cat "$tmp/main.rsyncd.log")"
                 sleep 0.05
         done
 done

@@ -24,10 +24,12 @@ start() {
         # As root the connection is held by a parent of its own.
         server="$server $(ps -o ppid= -p "$server" | tr -d ' ')"
         server=${server% "$(cat "$pid_file")"}
+        began=$SECONDS
 }
 
+# ends_within LEAST MOST STATUS: in seconds since $began, which is when it was started, or what ends it begins.
 ends_within() {
-        local least=$1 most=$2 expected=$3 began=$SECONDS status=0
+        local least=$1 most=$2 expected=$3 status=0
 
         wait "$probe_pid" || status=$?
         [ "$status" = "$expected" ] || fail "status $status instead of $expected: $(cat "$tmp/err")"
@@ -87,12 +89,14 @@ prints alive
 
 echo "-- frozen before it says who it is"
 kill -STOP "$(cat "$pid_file")"
+began=$SECONDS
 start_probe -t 3 run "$target" true
 ends_within 1 10 1
 says "the server has said nothing for 3 s"
 kill -CONT "$(cat "$pid_file")"
 config "IdentityFile $keys/plain" 'ConnectTimeout 2'
 kill -STOP "$(cat "$pid_file")"
+began=$SECONDS
 start_probe run "$target" true
 ends_within 1 10 1
 says "the server has said nothing for 2 s"
@@ -100,9 +104,11 @@ kill -CONT "$(cat "$pid_file")"
 
 echo "-- not there at all"
 close_port
+began=$SECONDS
 start_probe run "127.0.0.1:$closed_port" true
 ends_within 0 5 1
 says 'Connection refused'
+began=$SECONDS
 start_probe run no-such-host.invalid true
 ends_within 0 30 1
 says "cannot find the address of 'no-such-host.invalid'"
@@ -117,6 +123,7 @@ c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 c.close()' >"$tmp/runs" &
 peer=$!
 read -r other <"$tmp/runs"
+began=$SECONDS
 start_probe run "127.0.0.1:$other" true
 ends_within 0 10 1
 says 'cannot connect to '
@@ -125,11 +132,13 @@ wait "$peer" # which has the pipe open as well
 echo "-- a request to stop, at work and while it connects"
 config "IdentityFile $keys/plain"
 start 'exec sleep 100'
+began=$SECONDS
 kill -TERM "$probe_pid"
 ends_within 0 3 1
 says 'stopped by signal TERM'
 input=/dev/zero
 start 'exec sleep 100'
+began=$SECONDS
 kill -HUP "$probe_pid"
 ends_within 0 3 1
 says 'stopped by signal HUP'
@@ -141,6 +150,7 @@ while ! grep -q "$(printf ' 0100007F:%04X 01 ' "$port")" /proc/net/tcp; do
         kill -0 "$probe_pid" || fail "it has ended: $(cat "$tmp/err")"
         sleep 0.05
 done
+began=$SECONDS
 kill -TERM "$probe_pid"
 ends_within 0 3 1
 says 'stopped by signal TERM'
@@ -157,6 +167,7 @@ target=far
 start 'exec sleep 100'
 pid_file=$tmp/main.pid
 jumps=$(pgrep -P "$(cat "$pid_file")")
+began=$SECONDS
 # shellcheck disable=SC2086
 kill -KILL $jumps
 ends_within 0 5 105

@@ -3,6 +3,7 @@
 # has none is neither counted, rotated nor removed; local runs mark their own snapshots there, and take the marks away
 # with them. Without that directory nothing of this happens.
 . "$(dirname "$0")/lib.sh"
+need_root "$@"
 need_program
 in_memory 100m
 

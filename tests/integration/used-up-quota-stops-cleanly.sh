@@ -14,6 +14,7 @@ make_fs disk btrfs 200m
 source=$tmp/source parent=$tmp/disk/parent
 btrfs subvolume create "$parent" >/dev/null
 btrfs quota enable "$tmp/disk" || skip "cannot enable quotas"
+btrfs quota rescan -w "$tmp/disk" >"$tmp/log" 2>&1 || true # which has begun, or need not
 chmod 700 "$parent"
 # A subvolume of its own would have a quota of its own.
 mkdir -m 700 "$parent/latest" "$source"
