@@ -168,9 +168,9 @@ fcntl.ioctl(disk, 0x125f) # BLKRRPART' "$1"
         udevadm settle
 }
 
-# await COMMAND...: until it succeeds, for up to 90 s.
+# await COMMAND...: until it succeeds, for up to 300 s.
 await() {
-        local end=$((SECONDS + 90))
+        local end=$((SECONDS + 300))
 
         until "$@"; do
                 [ $SECONDS -le $end ] || fail "still not: $*: $(journalctl --no-pager -q -n 40)"

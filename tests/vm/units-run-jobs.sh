@@ -26,7 +26,7 @@ step() {
 }
 
 await() {
-        local end=$((SECONDS + 90))
+        local end=$((SECONDS + 300))
 
         until "$@"; do
                 [ $SECONDS -le $end ] || fail "still not: $*: $(journalctl --no-pager -q -n 40)"
@@ -160,7 +160,7 @@ mkdir "$source/many"
 (cd "$source/many" && seq 1500 | split -l 1 -a 4)
 expect_status 0 systemctl start $unit
 pid=$(property MainPID)
-end=$((SECONDS + 90))
+end=$((SECONDS + 300))
 until [ -e $parent/latest/many/xaacz ]; do
         sleep 0.01 # it is idle as long as anybody else is not
         [ $SECONDS -le $end ] || fail "it does not come so far: $(journal)"
