@@ -90,5 +90,11 @@ static inline bool entry_is_same_inode(const struct entry *a, const struct entry
         return a->dev == b->dev && a->ino == b->ino;
 }
 
+/* Two looks at one inode number: may both be of one inode? Network filesystems may tell of its birth once only. */
+static inline bool entry_born_together(uint32_t a, uint32_t b)
+{
+        return a == b || a == 0 || b == 0;
+}
+
 /* -1, 0, 1 as @a is before, equal to, after @b. */
 int timespec_compare(struct timespec a, struct timespec b);

@@ -10,6 +10,7 @@
 #include "transfer/links.h"
 
 #include "base/arena.h"
+#include "base/entry.h"
 #include "base/err.h"
 #include "transfer/chains.h"
 
@@ -126,7 +127,7 @@ static struct links_group *find_group(struct links *l, const struct links_file *
         };
         struct links_group *g = chains_first(&l->groups, group_hash(&wanted));
 
-        while (g && (g->dev != wanted.dev || g->born != wanted.born || g->ino != wanted.ino))
+        while (g && (g->dev != wanted.dev || g->ino != wanted.ino || !entry_born_together(g->born, wanted.born)))
                 g = chains_next(&l->groups, g);
         return g ? g : chains_add(&l->groups, &wanted);
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define OF(d, i) (&(const struct links_file){ .dev = (d), .ino = (i) })
+#define OF(d, i) (&(const struct links_file){ .dev = (d), .ino = (i), .born = 2 })
 
 static struct links *make(void)
 {

@@ -271,6 +271,7 @@ START_TEST(links_to_earlier_lists_are_told_of_in_full)
 
         a.nlink = 2;
         a.ino = 9;
+        a.born = 2;
         rsync_encoder_begin(e, 1);
         put_as(e, ".", &root, RSYNC_ENTRY_TOP, "01 01'.' 000010 6500f153 ed410000 00 00 0000 0000 0000");
         put_as(e, "x", &root, 0, "809a 01'x' 000010 01 01 01");

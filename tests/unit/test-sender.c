@@ -551,10 +551,12 @@ START_TEST(a_group_of_links_is_of_one_file)
 {
         const struct sender_config config = { .has_reference = false };
         struct sender s = { .config = &config };
-        struct entry e = { .mode = S_IFREG, .nlink = 2, .dev = 1, .ino = 9 };
+        struct entry e = { .mode = S_IFREG, .nlink = 2, .dev = 1, .ino = 9, .born = 2 };
         struct message_place first, again, other;
 
         ck_assert_int_eq(sender_read_place(&s, &e, &first), 0);
+        /* Its filesystem does not always tell when it was made. */
+        e.born = 0;
         ck_assert_int_eq(sender_read_place(&s, &e, &again), 0);
         e.born = 1;
         ck_assert_int_eq(sender_read_place(&s, &e, &other), 0);

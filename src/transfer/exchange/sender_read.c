@@ -5,6 +5,7 @@
  *
  * Its own metadata are those of its parent's listing, unless they have changed since.
  */
+#include "base/entry.h"
 #include "base/err.h"
 #include "base/report.h"
 #include "transfer/exchange/pack.h"
@@ -77,7 +78,7 @@ static int group_number(struct chains *groups, const struct entry *e, uint64_t *
         if (!groups->hash)
                 *groups = (struct chains){ .item_size = sizeof(struct group), .hash = group_hash };
         g = chains_first(groups, group_hash(&wanted));
-        while (g && (g->dev != e->dev || g->ino != e->ino || g->born != e->born))
+        while (g && (g->dev != e->dev || g->ino != e->ino || !entry_born_together(g->born, e->born)))
                 g = chains_next(groups, g);
         if (!g)
                 g = chains_add(groups, &wanted);

@@ -146,7 +146,7 @@ static struct group *find_group(const struct rsync_encoder *e, const struct grou
 {
         struct group *g = chains_first(&e->groups, group_hash(wanted));
 
-        while (g && (g->dev != wanted->dev || g->ino != wanted->ino || g->born != wanted->born))
+        while (g && (g->dev != wanted->dev || g->ino != wanted->ino || !entry_born_together(g->born, wanted->born)))
                 g = chains_next(&e->groups, g);
         return g;
 }
