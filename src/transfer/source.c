@@ -189,12 +189,17 @@ static bool is_closed_mount(const struct source_dir *d, const char *name)
         return fd >= 0 && mount_id(fd) != mount_id(d->fd);
 }
 
+struct entry source_closed_mount(const char *name)
+{
+        return (struct entry){ .name = name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
+}
+
 static int look_at(struct source_dir *d, const struct listing_name *n, struct entry *ret, struct err *err)
 {
         int r = entry_stat(ret, d->fd, n->name);
 
         if (r == -EACCES && n->type == DT_DIR && !d->source->multi_fs && is_closed_mount(d, n->name)) {
-                *ret = (struct entry){ .name = n->name, .mode = S_IFDIR | S_IRWXU, .content_omitted = true };
+                *ret = source_closed_mount(n->name);
                 return 0;
         }
         /* A name may be gone for a moment: then what has it now counts. */

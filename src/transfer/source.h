@@ -83,6 +83,9 @@ enum { SOURCE_END = 1, SOURCE_VANISHED = 2, SOURCE_RENEWED = 3, SOURCE_LATER = 4
  */
 int source_next(struct source_dir *d, struct entry *ret, struct err *err);
 
+/* What a mount is listed as that lets nobody look at its own metadata, a FUSE of another user: as no bare entry. */
+struct entry source_closed_mount(const char *name);
+
 /*
  * Load the rest of @e. Where another file, link or device has taken its name since it was listed @e becomes that; it is
  * never a mixture of two. Return 0; SOURCE_VANISHED, also when it is a directory now and was none, or another one; or a

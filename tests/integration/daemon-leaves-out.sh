@@ -87,6 +87,25 @@ rounds() {
         [ ! -e "$modules/ours/mounted/below" ] || fail "with --multi-fs a mount point is like any directory"
         theirs
         umount source/mounted source/bound
+        closed_mount "$1"
+}
+
+# closed_mount PORT: what is mounted lets nobody in but its owner, not even root. That needs nobody who serves it.
+closed_mount() {
+        mkdir source/closed
+        touch source/closed/below source/old
+        push "$1" source ours
+        rm source/old
+        if ! { exec {fuse}<>/dev/fuse; } 2>/dev/null; then
+                echo "not tried: a closed mount, there is no FUSE"
+                return
+        fi
+        mount -i -t fuse -o "fd=$fuse,rootmode=40000,user_id=$ordinary_user,group_id=$ordinary_user" closed source/closed
+        expect_status 0 run_backup source "rsync://127.0.0.1:$1/ours"
+        umount source/closed
+        exec {fuse}>&-
+        [ -e "$modules/ours/closed/below" ] || fail "what a closed mount covers was deleted"
+        [ ! -e "$modules/ours/old" ] || fail "with a closed mount nothing is deleted"
 }
 
 rounds "$port"

@@ -64,7 +64,7 @@ extern const struct rsync_teller rsync_teller_replay; /* what was sent before: r
  * follows.
  */
 struct rsync_child {
-        bool content_omitted;
+        bool content_omitted, is_closed; /* see source_closed_mount() */
         size_t name_size;
 };
 

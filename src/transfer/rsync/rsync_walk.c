@@ -88,7 +88,7 @@ static int settle(struct rsync_push *p, int r, const char *name, struct err *err
 /* A directory in it, as long as its entries are read; in the arena of the walk. */
 struct found {
         const char *name;
-        bool content_omitted;
+        bool content_omitted, is_closed; /* see source_closed_mount() */
 };
 
 struct found_list {
@@ -113,7 +113,8 @@ static int keep_directory(struct rsync_walk *w, struct found_list *l, const stru
                 l->capacity = capacity;
         }
         l->items[l->count] = (struct found){ .name = arena_copy(&w->arena, e->name, strlen(e->name)),
-                                             .content_omitted = e->content_omitted };
+                                             .content_omitted = e->content_omitted,
+                                             .is_closed = !e->is_bare };
         return l->items[l->count++].name ? 0 : -ENOMEM;
 }
 
@@ -149,7 +150,9 @@ static int read_entries(struct rsync_push *p, struct source_dir *d, struct found
 
 static int add_child(struct rsync_walk *w, const struct found *f)
 {
-        const struct rsync_child child = { .content_omitted = f->content_omitted, .name_size = strlen(f->name) + 1 };
+        const struct rsync_child child = { .content_omitted = f->content_omitted,
+                                           .is_closed = f->is_closed,
+                                           .name_size = strlen(f->name) + 1 };
 
         if (buf_append(&w->children, &child, sizeof(child)) < 0)
                 return -ENOMEM;
@@ -179,6 +182,10 @@ static int put_found(struct rsync_push *p, struct source_dir *d, const struct fo
         int r;
 
         arena_release(d->arena, d->mark);
+        if (f->is_closed) {
+                e = source_closed_mount(f->name);
+                return put_below(p, &e, err);
+        }
         r = load_directory(p, d, f, &e, err);
         return r > 0 ? put_below(p, &e, err) : r;
 }
@@ -306,8 +313,8 @@ static int put_directory(struct rsync_push *p, const struct rsync_child *child, 
 {
         _cleanup_(arena_deinit) struct arena arena = { .chunk = NULL };
         struct rsync_walk *w = &p->walk;
-        struct entry e;
-        int r = rsync_file_load(p, here(w), &arena, &e, err);
+        struct entry e = source_closed_mount(name);
+        int r = child->is_closed ? 0 : rsync_file_load(p, here(w), &arena, &e, err);
 
         if (r == 0 && !entry_is_dir(&e))
                 r = SOURCE_VANISHED;
