@@ -149,7 +149,8 @@ static int run_command(struct rsync_connection *c, const struct rsync_arguments 
         if (r < 0 || input.size == 0)
                 return r;
         r = fd_write_full(c->fd, input.data, input.size);
-        return r < 0 ? err_run(err, r, "send the arguments of rsync to", c->host) : 0;
+        /* What has ended already does not take them: the conversation that does not come about tells why. */
+        return r < 0 && r != -EPIPE ? err_run(err, r, "send the arguments of rsync to", c->host) : 0;
 }
 
 int rsync_connection_open(struct rsync_connection **ret, const struct options *o, const struct rsync_arguments *a,

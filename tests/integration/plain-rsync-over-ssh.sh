@@ -145,6 +145,10 @@ for to in made/latest made/other "it's/latest"; do
         says "rsync alone would change what it made beside"
         [ -z "$(ls -A "$to" 2>/dev/null)" ] || fail "$to was changed"
 done
+# Also when it has ended before it was told what to do.
+expect_status 1 strace -f -qq -o "$tmp/trace" -P pipe -e trace=write -e inject=write:delay_enter=300000 \
+        "$RSB_PROGRAM" --disable-notifications "${privileges[@]}" source "far:$tmp/made/latest"
+says "rsync alone would change what it made beside"
 expect_status 0 by_rsync source "far:$tmp/made/latest"
 equal source made/latest
 
