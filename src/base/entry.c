@@ -21,6 +21,7 @@ struct place {
         int fd;
         int dirfd;
         const char *name;
+        bool is_source; /* that there is no way to its attributes does not mean that there are none */
 };
 
 static struct timespec from_statx(struct statx_timestamp t)
@@ -186,7 +187,7 @@ static int load_xattrs(struct xattrs *ret, const struct place *p, struct arena *
                         return -ENOMEM;
                 n = list_xattrs(p, large, XATTR_LIST_MAX);
         }
-        if (n == -EOPNOTSUPP)
+        if (n == -EOPNOTSUPP || (n == -ENOSYS && !p->is_source))
                 return 0;
         return n <= 0 ? (int)n : load_listed(ret, p, list, (size_t)n, arena);
 }
@@ -208,15 +209,19 @@ int entry_load_rest(struct entry *e, int dirfd, struct arena *arena, const char 
         return r;
 }
 
-int entry_load_rest_fd(struct entry *e, int fd, struct arena *arena, const char **ret_failed)
+static int load_rest_fd(struct entry *e, const struct place *place, struct arena *arena, const char **ret_failed)
 {
-        const struct place place = { .fd = fd };
         int r;
 
         *ret_failed = "read the extended attributes of";
-        r = load_xattrs(&e->xattrs, &place, arena);
+        r = load_xattrs(&e->xattrs, place, arena);
         e->is_bare = r < 0;
         return r;
+}
+
+int entry_load_rest_fd(struct entry *e, int fd, struct arena *arena, const char **ret_failed)
+{
+        return load_rest_fd(e, &(struct place){ .fd = fd }, arena, ret_failed);
 }
 
 int entry_load(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed)
@@ -249,7 +254,7 @@ int entry_load_held(struct entry *ret, int dirfd, const char *name, struct arena
                 *ret_failed = "read the symbolic link";
                 r = read_target(ret, fd, "", arena);
         }
-        return r < 0 ? r : entry_load_rest_fd(ret, fd, arena, ret_failed);
+        return r < 0 ? r : load_rest_fd(ret, &(struct place){ .fd = fd, .is_source = true }, arena, ret_failed);
 }
 
 bool xattr_is_acl(const char *name)

@@ -54,7 +54,7 @@ int entry_load_fd(struct entry *ret, int fd, const char *name, struct arena *are
 
 /*
  * The same as entry_load(), of one inode alone whatever has the name next: it is held meanwhile, which takes more
- * calls. -ENOENT: there is no such name.
+ * calls. -ENOENT: there is no such name; -ENOSYS: its attributes cannot be asked for without a /proc.
  */
 int entry_load_held(struct entry *ret, int dirfd, const char *name, struct arena *arena, const char **ret_failed);
 

@@ -33,6 +33,8 @@ ssize_t xattr_fd_list(int fd, char *list, size_t size)
 
         if (n < 0 && is_only_found())
                 n = listxattr(find_way(&way, fd), list, size);
+        if (n < 0 && errno == ENOENT)
+                return -ENOSYS;
         return n >= 0 ? n : failure();
 }
 

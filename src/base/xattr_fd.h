@@ -9,8 +9,8 @@
 #include <sys/types.h>
 
 /*
- * As flistxattr(2), fgetxattr(2), fsetxattr(2), fremovexattr(2), but -errno instead of -1. -EOPNOTSUPP for what is only
- * found where no /proc is mounted.
+ * As flistxattr(2), fgetxattr(2), fsetxattr(2), fremovexattr(2), but -errno instead of -1. For what is only found,
+ * where no /proc is mounted, -ENOSYS by the first and -EOPNOTSUPP by the others.
  */
 ssize_t xattr_fd_list(int fd, char *list, size_t size);
 ssize_t xattr_fd_get(int fd, const char *xattr, void *value, size_t size);

@@ -403,6 +403,17 @@ static int write_suspect(struct visit *v, const struct entry *have, struct err *
         return r < 0 ? err_destination_at(err, r, "set the metadata of", v->to.path, have->name) : 0;
 }
 
+/* What is equal to all that is stored needs no second look. */
+static int load_bare(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
+{
+        const struct decide_hints hints = { .verify = false };
+        int r = source_load_loosely(&v->from, want, err);
+
+        if (r != 0 || (have && decide(want, have, &hints).verdict == DECIDE_KEEP))
+                return r;
+        return source_settle(&v->from, want, err);
+}
+
 /* All of @want, as the destination can hold it. A new file is opened anyway, and stays bare until then. */
 static int load_wanted(struct visit *v, struct entry *want, const struct entry *have, struct err *err)
 {
@@ -411,7 +422,7 @@ static int load_wanted(struct visit *v, struct entry *want, const struct entry *
 
         if (!have && entry_is_file(want) && !c->dry_run)
                 return 0;
-        r = source_load(&v->from, want, err);
+        r = want->is_bare ? load_bare(v, want, have, err) : 0;
         if (r == 0)
                 limits_fit(c->limits, want, c->report, v->to.path);
         if (r == SOURCE_VANISHED)

@@ -300,17 +300,32 @@ static bool may_be_mixed(const struct source_dir *d, const struct entry *e)
         return entry_stat(&now, d->fd, e->name) < 0 || !is_as_listed(e, &now);
 }
 
-int source_load(struct source_dir *d, struct entry *e, struct err *err)
+int source_load_loosely(struct source_dir *d, struct entry *e, struct err *err)
 {
         const char *failed;
+        int r = entry_load_rest(e, d->fd, d->arena, &failed);
+
+        if (r < 0)
+                r = load_anew(d, e, &failed);
+        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
+}
+
+int source_settle(struct source_dir *d, struct entry *e, struct err *err)
+{
+        const char *failed;
+        int r = may_be_mixed(d, e) ? load_anew(d, e, &failed) : 0;
+
+        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
+}
+
+int source_load(struct source_dir *d, struct entry *e, struct err *err)
+{
         int r;
 
         if (!e->is_bare)
                 return 0;
-        r = entry_load_rest(e, d->fd, d->arena, &failed);
-        if (r < 0 || may_be_mixed(d, e))
-                r = load_anew(d, e, &failed);
-        return r < 0 ? err_item_at(err, r, failed, d->path, e->name) : r;
+        r = source_load_loosely(d, e, err);
+        return r == 0 ? source_settle(d, e, err) : r;
 }
 
 /* Who else may exchange what is in it? An ACL that lets somebody write has the mode's group bit for its mask. */

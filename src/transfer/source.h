@@ -94,6 +94,14 @@ struct entry source_closed_mount(const char *name);
 int source_load(struct source_dir *d, struct entry *e, struct err *err);
 
 /*
+ * The two halves of that for an entry that is bare. What the first has loaded may be of two inodes that had the name
+ * one after the other; the second looks once more, loads it anew if need be, and may be left out where all of it is
+ * known from before.
+ */
+int source_load_loosely(struct source_dir *d, struct entry *e, struct err *err);
+int source_settle(struct source_dir *d, struct entry *e, struct err *err);
+
+/*
  * Open the content of @e, a regular file. Return 0; SOURCE_RENEWED when @e is loaded anew, since it was bare, or has
  * changed since it was listed, or another file has taken its place; SOURCE_VANISHED, also when it is no regular file
  * any more; or a negative errno with an ERR_ITEM.
