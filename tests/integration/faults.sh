@@ -2,7 +2,7 @@
 # Faults at chosen system calls of the program, by strace(1): the call fails, or the program is killed or stopped there.
 # Source it after lib.sh and call need_tracing.
 #
-# A PATH chooses the calls that name it or work on a descriptor of it, '' takes all. A WHEN counts the calls of one
+# A PATH (several: A:B) chooses the calls that name it or work on a descriptor of it, '' takes all. A WHEN counts the calls of one
 # thread. What was traced is in $tmp/trace, with the paths of descriptors.
 #
 # Over SSH (over-ssh.sh) the fault is the client's when the PATH is in $tmp/source or only a name, or when $side is client,
@@ -27,8 +27,13 @@ is_far() {
 
 # traced PATH STRACE-OPTIONS... -- OPTIONS...: run it with these options below strace, which gets the others.
 traced() {
-        local path=$1 with=(-f -y -o "$tmp/trace" ${1:+-P "$1"})
+        local path=$1 with=(-f -y -o "$tmp/trace") some one
         shift
+
+        IFS=: read -ra some <<<"$path"
+        for one in "${some[@]}"; do
+                with+=(-P "$one")
+        done
 
         while [ "$1" != -- ]; do
                 with+=("$1")
