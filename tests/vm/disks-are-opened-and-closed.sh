@@ -27,7 +27,7 @@ same "$source" "$parent/latest"
 [ "$(stat -c %a "$point/of" "$point/of/several" "$parent" | sort -u)" = 700 ] || fail "others may look into it"
 expect_status 0 back_up
 opened
-umount $point
+unmount "$point"
 expect_status 0 back_up
 is_unlocked backups || fail "it was locked"
 ! is_mounted $point || fail "it is still mounted"

@@ -52,7 +52,7 @@ opened_and_closed() {
         echo more >"$source/more"
         expect_status 0 back_up
         opened
-        umount $point
+        unmount "$point"
         expect_status 0 back_up
         is_unlocked backups || fail "it was locked"
         ! is_mounted $point || fail "it is still mounted"
@@ -77,7 +77,7 @@ not_the_right_one() {
         expect_status 1 back_up
         says '^error: far: .*/mnt/backups'
         [ -z "$(ls -A $point)" ] || fail "it was written to something else: $(ls -A $point)"
-        umount $point
+        unmount "$point"
         cryptsetup close backups
         expect_status 2 far_backup "${job[@]}" "$source" /mnt/elsewhere/latest
         says "^error: far: .* would not be on what is mounted at '$point'"

@@ -39,7 +39,7 @@ open_by_hand() {
 }
 
 close_by_hand() {
-        umount $point
+        unmount "$point"
         cryptsetup close backups
 }
 

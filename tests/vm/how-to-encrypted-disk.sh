@@ -31,7 +31,7 @@ look() {
         cryptsetup open --key-file /etc/keys/backups.key "${disk:-/dev/ubda1}" backups
         mount /mnt/backups
         "$@" || fail "not so: $*"
-        umount /mnt/backups
+        unmount /mnt/backups
         cryptsetup close backups
 }
 
@@ -136,7 +136,7 @@ else
 fi
 mount /dev/ubdb1 /mnt/backups
 cp /etc/keys/backups.key /mnt/backups/
-umount /mnt/backups
+unmount /mnt/backups
 substitutes+=(UUID-OF-THE-STICK "$(uuid_of /dev/ubdb1)")
 take "${steps[step]}"
 step=$((step + 1))

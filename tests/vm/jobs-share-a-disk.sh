@@ -99,7 +99,7 @@ stop_at $point newfstatat 1 --crypto=backups --mount=$point "$source" "$parent/l
 mount $point
 go_on 0
 opened
-umount $point
+unmount "$point"
 expect_status 0 second
 ! is_mounted $point || fail "what another run has mounted is still mounted"
 cryptsetup close backups

@@ -32,6 +32,17 @@ host() {
         fail "the host, when asked for $*: $reply"
 }
 
+# unmount POINT: what has looked at it is about to end, or has.
+unmount() {
+        local _
+
+        for _ in $(seq 300); do
+                ! umount "$1" 2>"$tmp/umount.err" || return 0
+                sleep 0.1
+        done
+        fail "$(cat "$tmp/umount.err")"
+}
+
 # cut_the_power: here and now.
 cut_the_power() {
         echo b >/proc/sysrq-trigger

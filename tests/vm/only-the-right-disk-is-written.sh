@@ -64,7 +64,7 @@ mount /dev/ubdb $point
 expect_status 1 back_up
 is_mounted $point || fail "it unmounted what is somebody else's"
 [ "$(ls $point)" = lost+found ] || fail "it wrote to another disk"
-umount $point
+unmount "$point"
 closed
 
 # fstab has another disk there, on which all could be read: at once for a destination that nobody knows.
