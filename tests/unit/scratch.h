@@ -61,6 +61,18 @@ static inline void scratch_file(int dirfd, const char *name, const void *data, s
         ck_assert_int_eq(close(fd), 0);
 }
 
+/* Where an open file or directory is, for what takes paths. */
+static inline void scratch_path_of(int fd, char *path, size_t size)
+{
+        char link[64];
+        ssize_t n;
+
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        n = readlink(link, path, size - 1);
+        ck_assert_int_gt(n, 0);
+        path[n] = '\0';
+}
+
 /* All test programs end like this. */
 static inline int scratch_run(const char *name, const TTest *const *tests, size_t count)
 {

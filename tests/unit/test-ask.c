@@ -27,14 +27,9 @@ static char directory[400];
 
 static void use_directory(void)
 {
-        char link[64];
-        ssize_t size;
         int dir = scratch_directory();
 
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
-        size = readlink(link, directory, sizeof(directory) - 1);
-        ck_assert_int_gt(size, 0);
-        directory[size] = '\0';
+        scratch_path_of(dir, directory, sizeof(directory));
         fd_close(dir);
 }
 

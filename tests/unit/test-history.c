@@ -55,13 +55,8 @@ static char place[300];
 static void forget_all(void)
 {
         int fd = scratch_directory();
-        char link[64];
-        ssize_t n;
 
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, place, sizeof(place) - 1);
-        ck_assert_int_gt(n, 0);
-        place[n] = '\0';
+        scratch_path_of(fd, place, sizeof(place));
         ck_assert_int_eq(close(fd), 0);
         ck_assert_int_eq(setenv("STATE_DIRECTORY", place, 1), 0);
 }

@@ -21,13 +21,12 @@ static dev_t device;
 /* False where that cannot be had. */
 static bool make_filesystem(void)
 {
-        char link[64], path[400] = "";
+        char path[400];
         struct stat st;
 
         if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return false;
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", scratch_directory());
-        ck_assert_int_gt(readlink(link, path, sizeof(path) - 1), 0);
+        scratch_path_of(scratch_directory(), path, sizeof(path));
         if (mount("none", path, "tmpfs", 0, NULL) < 0)
                 return false;
         dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -12,11 +12,9 @@ static char memory[512];
 /* A memory of its own for one case, in a directory that does not exist yet. */
 static void use_memory(void)
 {
-        int dir = scratch_directory();
-        char link[64], path[400] = "";
+        char path[400];
 
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
-        ck_assert_int_gt(readlink(link, path, sizeof(path) - 1), 0);
+        scratch_path_of(scratch_directory(), path, sizeof(path));
         snprintf(memory, sizeof(memory), "%s/not/yet", path);
         ck_assert_int_eq(setenv("STATE_DIRECTORY", memory, 1), 0);
 }

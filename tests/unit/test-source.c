@@ -25,14 +25,10 @@ static void read_begin(struct reading *r, int dirfd, const char *pattern)
 {
         struct source_config config;
         struct err err = { .kind = ERR_NONE };
-        char link[64], path[400];
-        ssize_t n;
+        char path[400];
 
         *r = (struct reading){ .dir = { .fd = dirfd, .path = "" } };
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
-        n = readlink(link, path, sizeof(path) - 1);
-        ck_assert_int_gt(n, 0);
-        path[n] = '\0';
+        scratch_path_of(dirfd, path, sizeof(path));
         ck_assert_int_eq(report_new(&r->report, &(struct report_config){ .list_changes = false }, &err), 0);
         ck_assert_int_eq(filter_new(&r->filter, path, &err), 0);
         ck_assert_int_eq(filter_exclude(r->filter, pattern, &err), 0);

@@ -24,17 +24,6 @@ struct result {
         bool partial;
 };
 
-static void path_of(int fd, char path[400])
-{
-        char link[64];
-        ssize_t n;
-
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        n = readlink(link, path, 399);
-        ck_assert_int_gt(n, 0);
-        path[n] = '\0';
-}
-
 static struct result update_with(int from, int to, const struct limits *limits)
 {
         struct err err = { .kind = ERR_NONE };
@@ -45,7 +34,7 @@ static struct result update_with(int from, int to, const struct limits *limits)
         char path[400];
         int r;
 
-        path_of(from, path);
+        scratch_path_of(from, path, sizeof(path));
         ck_assert_int_eq(report_new(&report, &(struct report_config){ .list_changes = false }, &err), 0);
         ck_assert_int_eq(filter_new(&filter, path, &err), 0);
         ck_assert_int_eq(

@@ -70,7 +70,6 @@ int rsync_file_load(struct rsync_push *p, const char *path, struct arena *arena,
         const char *name = *path ? path_base(path) : path, *failed = "open the directory of";
         int r;
 
-        *ret = (struct entry){ .name = name };
         if (!p->config->source)
                 return SOURCE_VANISHED;
         if (str_equal(path, "."))
